@@ -1,0 +1,53 @@
+# Every target sets up what it needs first; a second run finds it ready. `make help` lists them.
+PYTHON ?= python3
+TRAIN ?= nano
+export PYTHON
+
+.PHONY: help setup run test test-slow test-gpu test-audio lint train evaluate bench clean
+
+help:
+	@echo "make run        sets up .venv and starts the program"
+	@echo "make test       sets up what the tests need and runs them"
+	@echo "make test-slow  the long tests; test-gpu, test-audio: those that need a device"
+	@echo "make lint       ruff and mypy"
+	@echo "make train      makes the built-in model from nothing (hours)"
+	@echo "make evaluate   measures it on the held-out test set"
+	@echo "make bench      speed of all four modes on this machine"
+
+setup:
+	@packaging/setup.sh run
+
+run: setup
+	@.venv/bin/python main.py
+
+setup-%:
+	@packaging/setup.sh $*
+
+test: setup-test
+	.venv/bin/python -m pytest -q
+
+test-slow: setup-test
+	.venv/bin/python -m pytest -q -m slow
+
+test-gpu: setup-test
+	.venv/bin/python -m pytest -q -m gpu
+
+test-audio: setup-test
+	.venv/bin/python -m pytest -q -m audio
+
+lint: setup-test
+	.venv/bin/python -m ruff check .
+	.venv/bin/python -m ruff format --check .
+	.venv/bin/python -m mypy
+
+train: setup-train
+	.venv/bin/python main.py train $(TRAIN)
+
+evaluate: setup-train
+	.venv/bin/python main.py evaluate nano
+
+bench: setup
+	.venv/bin/python main.py bench
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache *.egg-info
