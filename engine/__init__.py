@@ -1,20 +1,71 @@
-"""The speech language model as a library: no Qt, no sound devices, no threads.
+"""The speech LLM as a library: no Qt, no audio devices, no threads of its own.
 
-``import engine`` imports no torch; the names that need it are loaded when first used.
+``from engine import SpeechEngine`` and iterate over ``SpeechEngine.respond(request, cancel)``.
+Names are resolved when they are first used, so ``import engine`` does not load torch.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from engine.engine import ReplyRequest as ReplyRequest
-    from engine.engine import SpeechEngine as SpeechEngine
+    from engine.cancel import CancelToken
+    from engine.conversation import Conversation, Role, Turn
+    from engine.engine import ReplyRequest, SpeechEngine
+    from engine.errors import EngineError
+    from engine.events import (
+        AudioChunk,
+        EndReason,
+        EngineEvent,
+        EngineFailed,
+        Loading,
+        ReplyEnded,
+        ReplyStats,
+        TextDelta,
+        TimingsMs,
+    )
+    from engine.modes import InferenceMode
+    from engine.sampling_params import SamplingParams
 
-__all__ = ["ReplyRequest", "SpeechEngine"]
+__all__ = [
+    "AudioChunk",
+    "CancelToken",
+    "Conversation",
+    "EndReason",
+    "EngineError",
+    "EngineEvent",
+    "EngineFailed",
+    "InferenceMode",
+    "Loading",
+    "ReplyEnded",
+    "ReplyRequest",
+    "ReplyStats",
+    "Role",
+    "SamplingParams",
+    "SpeechEngine",
+    "TextDelta",
+    "TimingsMs",
+    "Turn",
+]
+
+_HOME = {
+    "CancelToken": "cancel",
+    "Conversation": "conversation",
+    "EngineError": "errors",
+    "InferenceMode": "modes",
+    "ReplyRequest": "engine",
+    "Role": "conversation",
+    "SamplingParams": "sampling_params",
+    "SpeechEngine": "engine",
+    "Turn": "conversation",
+}
 
 
 def __getattr__(name: str) -> object:
-    if name in __all__:
-        from engine import engine
+    """Import a public name from its module on first use."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME.get(name, 'events')}"), name)
 
-        return getattr(engine, name)
-    raise AttributeError(f"module 'engine' has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,1 +1,1 @@
-"""Training of every network: one loop, the four language-model stages, and the recipe of nano."""
+"""Training of the language model, the speech tokenizer and the speech decoder."""

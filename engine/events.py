@@ -1,0 +1,102 @@
+"""What a reply looks like from outside: the events that ``SpeechEngine.respond`` yields, in order.
+
+Pure. Every event carries the ``turn_id`` of its request, so that a listener can drop what belongs
+to a cancelled turn. A reply ends with exactly one ``ReplyEnded`` or ``EngineFailed``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class EndReason(Enum):
+    """Why a reply ended: the model was done, the length limit was met, or somebody cancelled."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class TimingsMs:
+    """Milliseconds from the start of a request to each stage; None for a stage not reached.
+
+    ``encode`` and ``prefill`` are the moments at which the question is encoded and the prompt is in
+    the cache, ``first_audio_tokens`` the first complete audio group, ``first_audio`` the first
+    samples ready to play.
+    """
+
+    encode: float | None = None
+    prefill: float | None = None
+    first_token: float | None = None
+    first_audio_tokens: float | None = None
+    first_audio: float | None = None
+    total: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyStats:
+    """A finished reply in full: what was said, how much of it, and when."""
+
+    timings_ms: TimingsMs
+    n_tokens: int
+    n_text_tokens: int
+    n_audio_tokens: int
+    audio_seconds: float
+    text: str
+    audio_codes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """The engine is getting ready; ``message`` says with what."""
+
+    turn_id: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """The next printable piece of the reply's text."""
+
+    turn_id: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AudioChunk:
+    """The next piece of the reply's sound, which nobody writes to any more.
+
+    ``token_end`` counts the reply's audio tokens that sound in this chunk and those before it.
+    """
+
+    turn_id: int
+    samples: NDArray[np.float32]  # (T,) in [-1, 1]
+    sample_rate: int
+    token_end: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyEnded:
+    """The reply is over, and nothing more comes for this turn."""
+
+    turn_id: int
+    reason: EndReason
+    stats: ReplyStats
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFailed:
+    """The reply could not be made; ``message`` is for the user."""
+
+    turn_id: int
+    message: str
+
+
+EngineEvent: TypeAlias = Loading | TextDelta | AudioChunk | ReplyEnded | EngineFailed

@@ -1,0 +1,1 @@
+"""The networks: weights and the arithmetic on them, with no state of a reply."""

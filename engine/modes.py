@@ -1,0 +1,67 @@
+"""Inference modes: which network makes which new token, the main LLM or an MCTP module.
+
+Pure. A mode is data: a flat list of pairs (main LLM steps, MCTP steps) taken in order, the last one
+repeated for ever. The schedule is counted from the first new token of a reply and never looks at
+what the tokens are; tokens made by a module are final.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+MAIN = 0
+"""The maker number of the main LLM; MCTP modules are numbered from 1."""
+
+
+class InferenceMode(Enum):
+    """The four published ways to trade main LLM steps for MCTP steps."""
+
+    VANILLA = "vanilla"
+    BALANCE = "balance"
+    BOOST = "boost"
+    TURBO = "turbo"
+
+    @property
+    def pairs(self) -> tuple[int, ...]:
+        """Main LLM steps, MCTP steps, main LLM steps, MCTP steps, ..."""
+        return _PAIRS[self]
+
+
+_PAIRS = {
+    InferenceMode.VANILLA: (8192, 0),
+    InferenceMode.BALANCE: (1, 4, 3, 8, 4, 10),
+    InferenceMode.BOOST: (1, 10, 4, 10),
+    InferenceMode.TURBO: (1, 10),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardSchedule:
+    """The maker of every new token, for a model that has ``depth`` MCTP modules.
+
+    A run of MCTP steps longer than ``depth`` falls back to one main LLM step and starts again
+    with the first module, so a model without modules works in every mode.
+    """
+
+    pairs: tuple[int, ...]
+    depth: int
+
+    def __post_init__(self) -> None:
+        assert self.pairs and len(self.pairs) % 2 == 0, f"pairs must come in twos: {self.pairs}"
+        assert min(self.pairs) >= 0, f"step counts cannot be negative: {self.pairs}"
+        assert sum(self.pairs[-2:]) > 0, f"the pair that repeats makes no token: {self.pairs}"
+        assert self.depth >= 0, f"depth cannot be negative: {self.depth}"
+
+    def maker(self, n: int) -> int:
+        """Who makes new token number ``n`` (from 0): ``MAIN``, or k for MCTP module k (from 1)."""
+        assert n >= 0, f"new tokens are numbered from 0: {n}"
+        main_steps, mctp_steps = self.pairs[-2:]
+        for pair_main, pair_mctp in zip(self.pairs[0:-2:2], self.pairs[1:-2:2], strict=True):
+            if n < pair_main + pair_mctp:
+                main_steps, mctp_steps = pair_main, pair_mctp
+                break
+            n -= pair_main + pair_mctp
+        n %= main_steps + mctp_steps
+        if n < main_steps:
+            return MAIN
+        step_in_run = (n - main_steps) % (self.depth + 1)
+        return MAIN if step_in_run == self.depth else step_in_run + 1

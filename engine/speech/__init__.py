@@ -1,0 +1,1 @@
+"""Speech in and speech out: samples to audio tokens, and audio tokens to samples."""
