@@ -42,7 +42,10 @@ class TimingsMs:
 
 @dataclass(frozen=True, slots=True)
 class ReplyStats:
-    """A finished reply in full: what was said, how much of it, and when."""
+    """A finished reply in full: what was said, how much of it, and when.
+
+    ``question_codes`` are the audio tokens of the question, for the conversation's next turn.
+    """
 
     timings_ms: TimingsMs
     n_tokens: int
@@ -51,6 +54,7 @@ class ReplyStats:
     audio_seconds: float
     text: str
     audio_codes: tuple[int, ...]
+    question_codes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
