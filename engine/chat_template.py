@@ -1,0 +1,124 @@
+"""Conversations as ids, in ChatML: prompts for decoding, ids and labels for training.
+
+Pure. Every message is ``<|im_start|>role\\ncontent<|im_end|>\\n``, each piece encoded on its own;
+there is no default system message. Content is a turn's text, then its speech between the audio
+tags; an answer that has both is interleaved.
+"""
+
+from collections.abc import Sequence
+
+from engine.conversation import Conversation, Role, Turn
+from engine.errors import RequestError, TrainingDataError
+from engine.interleave import DEFAULT_RATIO, interleave
+from engine.text_tokenizer import TextTokenizer
+
+ASR_INSTRUCTION = "Convert the speech to text."
+TTS_INSTRUCTION = "Convert the text to speech."
+SPOKEN_CHAT_SYSTEM = (
+    "Your Name: Luke\nYour Gender: male\n\nRespond in a text-audio interleaved manner."
+)
+"""The system text that the released checkpoints expect in spoken chat."""
+
+IGNORED_LABEL = -100
+"""The label of an id that no loss is taken on."""
+
+N_FEATURE_QUERIES = 4
+"""Rows the Plus variant's encoder puts out before those of the frames."""
+
+
+def asr_turn(audio_codes: Sequence[int]) -> Turn:
+    """A user's turn that asks for the text of a recording."""
+    return Turn(Role.USER, f"{ASR_INSTRUCTION}\n", tuple(audio_codes))
+
+
+def tts_turn(text: str) -> Turn:
+    """A user's turn that asks for a text to be spoken."""
+    return Turn(Role.USER, f"{TTS_INSTRUCTION}\n{text}")
+
+
+def prompt_ids(
+    conversation: Conversation, tokenizer: TextTokenizer, ratio: Sequence[int] = DEFAULT_RATIO
+) -> list[int]:
+    """The prompt that asks for the answer to the last turn.
+
+    Earlier answers stand in it as far as they were heard, one that was not heard at all is left
+    out.
+    """
+    if not conversation.turns or conversation.turns[-1].role is not Role.USER:
+        raise RequestError("A conversation must end with something for the model to answer.")
+    ids: list[int] = []
+    for turn in conversation.turns:
+        heard = turn.as_heard()
+        if heard.is_empty and heard.role is Role.ASSISTANT:
+            continue
+        if heard.is_empty:
+            raise RequestError(f"The {heard.role.value} turn is empty: it needs text or speech.")
+        ids += _header_ids(heard.role, tokenizer)
+        ids += _content_ids(heard, tokenizer, ratio)
+        ids += _closing_ids(tokenizer)
+    return ids + _header_ids(Role.ASSISTANT, tokenizer)
+
+
+def training_ids(
+    conversation: Conversation, tokenizer: TextTokenizer, ratio: Sequence[int] = DEFAULT_RATIO
+) -> tuple[list[int], list[int]]:
+    """The ids and labels of one training sample.
+
+    The loss is taken on the content of answers, on their ``<|im_end|>`` and the newline after it.
+    The text that a user asks to have spoken is put in front of every answer after it, so speaking
+    a text is trained as text and audio too; such an answer comes with its speech only.
+    """
+    ids: list[int] = []
+    labels: list[int] = []
+    spoken_text = ""
+    for turn in conversation.turns:
+        is_answer = turn.role is Role.ASSISTANT
+        if turn.role is Role.USER and TTS_INSTRUCTION in turn.text:
+            spoken_text = turn.text.replace(TTS_INSTRUCTION, "").strip()
+        if is_answer and spoken_text:
+            turn = _speaking(turn, spoken_text)
+        if turn.is_empty:
+            raise TrainingDataError(f"A sample's {turn.role.value} turn has no text and no speech.")
+        header = _header_ids(turn.role, tokenizer)
+        body = _content_ids(turn, tokenizer, ratio) + _closing_ids(tokenizer)
+        ids += header + body
+        labels += [IGNORED_LABEL] * len(header)
+        labels += body if is_answer else [IGNORED_LABEL] * len(body)
+    return ids, labels
+
+
+def _speaking(answer: Turn, text: str) -> Turn:
+    """An answer that speaks ``text``, which then comes first in it."""
+    if not answer.audio_codes:
+        raise TrainingDataError("A sample asks for speech, but its answer has no audio tokens.")
+    return Turn(answer.role, text + answer.text, answer.audio_codes)
+
+
+def _header_ids(role: Role, tokenizer: TextTokenizer) -> list[int]:
+    opening = [tokenizer.vocabulary.im_start]
+    return opening + tokenizer.encode(role.value) + tokenizer.encode("\n")
+
+
+def _closing_ids(tokenizer: TextTokenizer) -> list[int]:
+    return [tokenizer.vocabulary.im_end, *tokenizer.encode("\n")]
+
+
+def _content_ids(turn: Turn, tokenizer: TextTokenizer, ratio: Sequence[int]) -> list[int]:
+    ids = tokenizer.encode(turn.text) + _speech_ids(turn, tokenizer)
+    return interleave(ids, tokenizer.vocabulary, ratio) if turn.role is Role.ASSISTANT else ids
+
+
+def _speech_ids(turn: Turn, tokenizer: TextTokenizer) -> list[int]:
+    """The audio span of a turn: audio tokens, or placeholders for a user's features (Plus)."""
+    vocab = tokenizer.vocabulary
+    if turn.n_audio_frames:
+        if vocab.context_of_audio is None or turn.role is Role.ASSISTANT:
+            raise RequestError("Speech features stand only in users' turns of the Plus variant.")
+        inside = [vocab.context_of_audio] * (turn.n_audio_frames + N_FEATURE_QUERIES)
+    elif turn.audio_codes:
+        if vocab.plus and turn.role is Role.USER:
+            raise RequestError("The Plus variant takes a user's speech as features, not as tokens.")
+        inside = [vocab.audio_id(code) for code in turn.audio_codes]
+    else:
+        return []
+    return [vocab.begin_of_audio, *inside, vocab.end_of_audio]

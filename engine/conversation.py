@@ -1,0 +1,89 @@
+"""What has been said so far, by whom, and how much of it was heard.
+
+Pure and immutable: a longer conversation is a new one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+
+class Role(Enum):
+    """Who a turn belongs to, in the words of the chat format."""
+
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn: its text, and the speech that follows the text or stands for it.
+
+    Speech is ``audio_codes``, or, for a user of the Plus variant, ``n_audio_frames`` frames of
+    features. ``heard_tokens`` counts the audio tokens of an interrupted answer that were played;
+    None means all of them.
+    """
+
+    role: Role
+    text: str = ""
+    audio_codes: tuple[int, ...] = ()
+    n_audio_frames: int = 0
+    heard_tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        assert self.n_audio_frames >= 0, f"negative number of frames: {self.n_audio_frames}"
+        assert not (self.audio_codes and self.n_audio_frames), "speech is either codes or frames"
+        assert self.heard_tokens is None or 0 <= self.heard_tokens <= len(self.audio_codes), (
+            f"{self.heard_tokens} of {len(self.audio_codes)} audio tokens cannot have been heard"
+        )
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is said in this turn."""
+        return not (self.text or self.audio_codes or self.n_audio_frames)
+
+    def as_heard(self) -> Turn:
+        """The turn cut to what was heard, with the same share of its text, in whole words."""
+        if self.heard_tokens is None or self.heard_tokens == len(self.audio_codes):
+            return replace(self, heard_tokens=None)
+        share = self.heard_tokens / len(self.audio_codes)
+        return Turn(
+            self.role,
+            _whole_words(self.text, int(share * len(self.text))),
+            self.audio_codes[: self.heard_tokens],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """Turns in order; a system turn, where there is one, comes first."""
+
+    turns: tuple[Turn, ...] = ()
+
+    def __post_init__(self) -> None:
+        assert all(turn.role is not Role.SYSTEM for turn in self.turns[1:]), (
+            "a system turn can only come first"
+        )
+
+    def with_turn(self, turn: Turn) -> Conversation:
+        """This conversation with one more turn."""
+        return Conversation((*self.turns, turn))
+
+    def with_last_heard(self, heard_tokens: int) -> Conversation:
+        """This conversation with its last turn, an answer, marked as heard only so far."""
+        assert self.turns and self.turns[-1].role is Role.ASSISTANT, "the last turn is no answer"
+        return Conversation((*self.turns[:-1], replace(self.turns[-1], heard_tokens=heard_tokens)))
+
+
+def _whole_words(text: str, length: int) -> str:
+    """The first ``length`` characters, less a word of a spaced script that would be cut in two."""
+    while 0 < length < len(text) and _is_letter(text[length - 1]) and _is_letter(text[length]):
+        length -= 1
+    return text[:length].rstrip()
+
+
+def _is_letter(character: str) -> bool:
+    """Whether a character belongs to a word written with spaces around it (not Chinese)."""
+    return character.isalnum() and ord(character) < 0x2E80

@@ -1,0 +1,54 @@
+"""A conversation never changes, and remembers only what was heard."""
+
+import pytest
+
+from engine.conversation import Conversation, Role, Turn
+
+QUESTION = Turn(Role.USER, audio_codes=(1, 2, 3))
+ANSWER = Turn(Role.ASSISTANT, "The sky is blue today.", tuple(range(20)))
+
+
+def test_adding_a_turn_leaves_the_old_conversation_alone() -> None:
+    empty = Conversation()
+    assert empty.with_turn(QUESTION).with_turn(ANSWER).turns == (QUESTION, ANSWER)
+    assert empty.turns == ()
+
+
+def test_turn_heard_in_full_stays_whole() -> None:
+    assert ANSWER.as_heard() == ANSWER
+    heard = Conversation((QUESTION, ANSWER)).with_last_heard(20).turns[-1]
+    assert heard.as_heard() == ANSWER
+
+
+def test_interrupted_turn_is_cut_to_whole_words_that_were_heard() -> None:
+    heard = Conversation((QUESTION, ANSWER)).with_last_heard(10).turns[-1]
+    assert heard.text == ANSWER.text
+    assert heard.as_heard() == Turn(Role.ASSISTANT, "The sky is", tuple(range(10)))
+    assert Turn(Role.ASSISTANT, "The sky", (1, 2), heard_tokens=1).as_heard().text == "The"
+
+
+def test_chinese_is_cut_between_characters() -> None:
+    turn = Turn(Role.ASSISTANT, "今天天气很好", (1, 2, 3, 4), heard_tokens=2)
+    assert turn.as_heard().text == "今天天"
+
+
+def test_turn_of_which_nothing_was_heard_is_empty() -> None:
+    assert Turn(Role.ASSISTANT, "Hello", (1, 2), heard_tokens=0).as_heard().is_empty
+    assert not ANSWER.is_empty
+
+
+def test_more_cannot_be_heard_than_was_said() -> None:
+    with pytest.raises(AssertionError):
+        Conversation((QUESTION, ANSWER)).with_last_heard(21)
+    with pytest.raises(AssertionError):
+        Conversation((QUESTION,)).with_last_heard(1)
+
+
+def test_speech_is_codes_or_frames_but_not_both() -> None:
+    with pytest.raises(AssertionError):
+        Turn(Role.USER, audio_codes=(1,), n_audio_frames=3)
+
+
+def test_system_turn_comes_first_or_not_at_all() -> None:
+    with pytest.raises(AssertionError):
+        Conversation((QUESTION, Turn(Role.SYSTEM, "Be brief.")))
