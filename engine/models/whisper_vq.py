@@ -1,4 +1,4 @@
-"""The speech tokenizer's network: a block-causal Whisper encoder whose pooled states are vector-quantised.
+"""The speech tokenizer's network: a block-causal Whisper encoder, pooled and vector-quantised.
 
 Module names equal the released checkpoint's keys. Only the layers up to the quantiser exist. It
 leaves out features (`engine.speech.frontend`) and learning (`engine.training.speech_tokenizer`).
@@ -48,12 +48,14 @@ class WhisperVQConfig:
                 raise CheckpointError(f"The speech tokenizer's config has an unknown key: {key}")
             if value != wanted:
                 raise CheckpointError(
-                    f"The speech tokenizer's config has {key}={value!r}; only {wanted!r} is supported"
+                    f"The speech tokenizer's config has {key}={value!r}, supported is {wanted!r}"
                 )
         try:
             return cls(**{key: value for key, value in values.items() if key in known})
         except TypeError as error:
-            raise CheckpointError(f"The speech tokenizer's config is incomplete: {error}") from error
+            raise CheckpointError(
+                f"The speech tokenizer's config is incomplete: {error}"
+            ) from error
 
     @classmethod
     def nano(cls) -> "WhisperVQConfig":
@@ -107,9 +109,9 @@ class WhisperVQEncoder(nn.Module):
         self.register_buffer("ema_weight", torch.zeros(n_codes, width))
 
     def forward(self, mel: Tensor, mel_mask: Tensor | None = None) -> Tensor:
-        """Pre-quantisation states: mel (B, n_mels, T), mask (B, T) true on real frames -> (B, T/8, D)."""
+        """Pre-quantisation states: log-mel (B, n_mels, T), true frames (B, T) -> (B, T/8, D)."""
         config = self.config
-        assert mel.dim() == 3 and mel.shape[1] == config.num_mel_bins, f"not (B, n_mels, T): {mel.shape}"
+        assert mel.shape[1] == config.num_mel_bins, f"not (B, n_mels, T): {mel.shape}"
         assert mel.shape[2] % FRAMES_PER_TOKEN == 0, f"frames do not fill audio tokens: {mel.shape}"
         assert mel.shape[2] <= 2 * config.max_source_positions, f"piece too long: {mel.shape}"
         padding = (2, 0) if config.encoder_causal_convolution else (1, 1)
@@ -134,7 +136,7 @@ class WhisperVQEncoder(nn.Module):
 def attention_bias(
     n_frames: int, block_size: int, frame_mask: Tensor | None, like: Tensor
 ) -> Tensor | None:
-    """What is added to attention scores: a key is seen if earlier or in the same block, and not padding.
+    """What is added to attention scores: keys earlier or in the same block are seen, not padding.
 
     None where every frame sees every other; frame_mask is (B, T), the result (B or 1, 1, T, T).
     """
@@ -197,12 +199,17 @@ _REQUIRED: dict[str, Any] = {
 
 # Keys of a full Whisper config that change nothing up to the quantiser at inference.
 _WITHOUT_EFFECT = frozenset(
-    """activation_dropout apply_spec_augment architectures attention_dropout begin_suppress_tokens
-    bos_token_id classifier_proj_size decoder_attention_heads decoder_ffn_dim decoder_layerdrop
-    decoder_layers decoder_start_token_id dropout encoder_layerdrop encoder_layers eos_token_id
-    forced_decoder_ids init_std is_encoder_decoder mask_feature_length mask_feature_min_masks
-    mask_feature_prob mask_time_length mask_time_min_masks mask_time_prob max_length
-    max_target_positions median_filter_width model_type num_hidden_layers pad_token_id
-    quantize_loss_scale quantize_restart_interval skip_language_detection suppress_tokens
-    torch_dtype transformers_version use_cache use_weighted_layer_sum vocab_size""".split()
+    (
+        *("activation_dropout", "apply_spec_augment", "architectures", "attention_dropout"),
+        *("begin_suppress_tokens", "bos_token_id", "classifier_proj_size"),
+        *("decoder_attention_heads", "decoder_ffn_dim", "decoder_layerdrop", "decoder_layers"),
+        *("decoder_start_token_id", "dropout", "encoder_layerdrop", "encoder_layers"),
+        *("eos_token_id", "forced_decoder_ids", "init_std", "is_encoder_decoder"),
+        *("mask_feature_length", "mask_feature_min_masks", "mask_feature_prob"),
+        *("mask_time_length", "mask_time_min_masks", "mask_time_prob", "max_length"),
+        *("max_target_positions", "median_filter_width", "model_type", "num_hidden_layers"),
+        *("pad_token_id", "quantize_loss_scale", "quantize_restart_interval"),
+        *("skip_language_detection", "suppress_tokens", "torch_dtype", "transformers_version"),
+        *("use_cache", "use_weighted_layer_sum", "vocab_size"),
+    )
 )

@@ -1,4 +1,4 @@
-"""Log-mel features of the speech tokenizer: Whisper's front-end in torch, for any number of mel bands.
+"""Log-mel features of the speech tokenizer: Whisper's front-end in torch, any number of bands.
 
 Equal to ``WhisperFeatureExtractor`` of transformers. It leaves out cutting long recordings and
 padding to whole audio tokens; `engine.speech.tokenizer` does both.
@@ -16,7 +16,7 @@ HOP = 160
 
 
 def whisper_log_mel(samples: Tensor, n_mels: int) -> Tensor:
-    """The log-mel of samples at 16 kHz, (..., N) -> (..., n_mels, N // 160); the floor is per item."""
+    """The log-mel of 16 kHz samples, (..., N) -> (..., n_mels, N // 160); the floor is per item."""
     assert samples.shape[-1] > N_FFT // 2, f"too short for one reflected frame: {samples.shape}"
     flat = samples.reshape(-1, samples.shape[-1]).float()
     window = _window(samples.device)
