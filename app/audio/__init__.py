@@ -1,0 +1,1 @@
+"""Sound devices; the only package that imports sounddevice."""
