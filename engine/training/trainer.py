@@ -332,6 +332,8 @@ class _Reporter:
     def training(self, done: float, lr: float) -> None:
         """Reports the means since the last call."""
         state = self._state
+        if not state.sums:
+            return
         figures = {name: total / state.counts[name] for name, total in state.sums.items()}
         state.sums.clear()
         state.counts.clear()

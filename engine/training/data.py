@@ -1,0 +1,323 @@
+"""The training data of the speech LM: token rows on disk, and samples drawn from them without end.
+
+``TokenStore`` holds what the speech tokenizer heard in every clip, as JSON lines. ``SpeechData``
+draws samples of a task from it, ``BatchSampler`` turns them into batches by a mixture of tasks.
+Everything random comes from one ``random.Random`` whose state belongs to the checkpoint.
+"""
+
+import json
+import random
+from array import array
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+from engine.chat_template import asr_turn, training_ids, tts_turn
+from engine.conversation import Conversation, Role, Turn
+from engine.errors import TrainingDataError
+from engine.text_tokenizer import TextTokenizer
+from engine.training.packing import Batch, Sample, Task, pad, rows_by_length
+
+_FINAL_MARKS = "?.!\uff1f\u3002\uff01"  # the last three are the full-width ones of Chinese
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRow:
+    """A clip as audio tokens; ``takes`` are codes of the same clip, the untouched one first."""
+
+    text: str
+    lang: str
+    voice: str
+    kind: str  # "question", "answer" or "sentence"
+    split: str  # "train" or "test"
+    takes: tuple[Sequence[int], ...]
+    subject: str = ""
+    answer: str = ""  # to a question: the text of its answer
+
+
+class TokenStore:
+    """Token rows in one file of JSON lines, appended one by one; a cut last line is dropped."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def append(self, rows: Sequence[TokenRow]) -> None:
+        """Adds rows and writes them out."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a", encoding="utf-8") as file:
+            for row in rows:
+                values = asdict(row) | {"takes": [list(take) for take in row.takes]}
+                file.write(json.dumps(values, ensure_ascii=False, separators=(",", ":")) + "\n")
+
+    def count(self) -> int:
+        """How many whole rows there are; a row that was cut by a kill is removed."""
+        if not self._path.is_file():
+            return 0
+        content = self._path.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            with self._path.open("r+b") as file:
+                file.truncate(whole)
+        return content.count(b"\n", 0, whole)
+
+    def rows(self) -> list[TokenRow]:
+        """Every row, in order."""
+        try:
+            with self._path.open(encoding="utf-8") as file:
+                return [_row(line) for line in file if line.endswith("\n")]
+        except OSError as error:
+            raise TrainingDataError(f"cannot read {self._path}: {error.strerror}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class DataOptions:
+    """How samples are drawn and how the speech that nano hears is disturbed."""
+
+    answer_voices: Mapping[str, str]  # lang -> the voice of all spoken targets
+    ratio: tuple[int, ...] = (1, 10, 4, 10)
+    replace_chance: float = 0.03  # of each audio token heard
+    drop_chance: float = 0.02
+    more_turns_chance: float = 0.15  # that an exchange follows another one
+    subject_weights: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    max_tokens: int = 512
+
+
+class SpeechData:
+    """Draws training samples of every task from token rows; holds no random state of its own."""
+
+    def __init__(
+        self,
+        rows: Sequence[TokenRow],
+        tokenizer: TextTokenizer,
+        options: DataOptions,
+        split: str = "train",
+    ) -> None:
+        """Takes the rows of one split; only held-out questions may look for any answer."""
+        self.tokenizer = tokenizer
+        self.options = options
+        self.too_long = 0  # samples left out because of their length
+        own = [row for row in rows if row.split == split]
+        self._answers = {
+            (row.lang, row.text): row
+            for row in (own if split == "train" else rows)
+            if row.kind == "answer" and self._is_target(row)
+        }
+        spoken = [row for row in own if self._is_target(row) and row.kind != "question"]
+        questions = [row for row in own if self._answer(row) is not None]
+        self.unanswered = sum(row.kind == "question" for row in own) - len(questions)
+        pools = {
+            Task.ASR: own,
+            Task.TTS: spoken,
+            Task.SPOKEN_QA: questions,
+            Task.TEXT_QA: _unique_texts(questions),
+            Task.TEXT: _unique_texts(own),
+        }
+        weights = options.subject_weights
+        self._pools = {task: _Pool(found, weights) for task, found in pools.items()}
+        self._builders: dict[Task, Callable[[random.Random], Conversation]] = {
+            Task.ASR: self._asr,
+            Task.TTS: self._tts,
+            Task.SPOKEN_QA: self._exchanges,
+            Task.TEXT_QA: self._typed_exchanges,
+            Task.TEXT: self._plain,
+        }
+
+    def has(self, task: Task) -> bool:
+        """Whether there is anything to draw for a task."""
+        return len(self._pools[task]) > 0
+
+    def draw(self, task: Task, rng: random.Random) -> Sample:
+        """A random sample of a task."""
+        if not self.has(task):
+            raise TrainingDataError(f"The token rows hold nothing for the task {task.value}.")
+        while True:
+            conversation = self._builders[task](rng)
+            ids, labels = training_ids(conversation, self.tokenizer, self.options.ratio)
+            if len(ids) <= self.options.max_tokens:
+                return Sample(tuple(ids), tuple(labels), task)
+            self.too_long += 1
+            if self.too_long > 1000 and self.too_long % 1000 == 0:
+                raise TrainingDataError(
+                    f"{self.too_long} samples are longer than {self.options.max_tokens} tokens."
+                )
+
+    def _asr(self, rng: random.Random) -> Conversation:
+        row = self._pools[Task.ASR].draw(rng)
+        answer = Turn(Role.ASSISTANT, row.text)
+        return Conversation((asr_turn(self._heard(row, rng)), answer))
+
+    def _tts(self, rng: random.Random) -> Conversation:
+        row = self._pools[Task.TTS].draw(rng)
+        answer = Turn(Role.ASSISTANT, audio_codes=tuple(row.takes[0]))
+        return Conversation((tts_turn(row.text), answer))
+
+    def _exchanges(self, rng: random.Random) -> Conversation:
+        return self._conversation(Task.SPOKEN_QA, rng)
+
+    def _typed_exchanges(self, rng: random.Random) -> Conversation:
+        return self._conversation(Task.TEXT_QA, rng)
+
+    def _plain(self, rng: random.Random) -> Conversation:
+        return Conversation((Turn(Role.ASSISTANT, self._pools[Task.TEXT].draw(rng).text),))
+
+    def _conversation(self, task: Task, rng: random.Random) -> Conversation:
+        """One exchange, sometimes after others of the same language."""
+        questions = [self._pools[task].draw(rng)]
+        while rng.random() < self.options.more_turns_chance:
+            questions.append(self._pools[task].draw(rng, questions[0].lang))
+        turns: list[Turn] = []
+        for question in questions:
+            answer = self._answer(question)
+            assert answer is not None, "the pool holds answered questions only"
+            if task is Task.SPOKEN_QA:
+                turns.append(Turn(Role.USER, audio_codes=self._heard(question, rng)))
+            else:
+                turns.append(Turn(Role.USER, _typed(question.text, rng)))
+            turns.append(Turn(Role.ASSISTANT, answer.text, tuple(answer.takes[0])))
+        return Conversation(tuple(turns))
+
+    def _is_target(self, row: TokenRow) -> bool:
+        """Whether a row is spoken by the voice that answers."""
+        return row.voice == self.options.answer_voices.get(row.lang)
+
+    def _answer(self, row: TokenRow) -> TokenRow | None:
+        return self._answers.get((row.lang, row.answer)) if row.kind == "question" else None
+
+    def _heard(self, row: TokenRow, rng: random.Random) -> tuple[int, ...]:
+        """One take of what a user says, some of its tokens lost or changed."""
+        options = self.options
+        heard = []
+        for code in rng.choice(row.takes):
+            chance = rng.random()
+            if chance < options.drop_chance:
+                continue
+            if chance < options.drop_chance + options.replace_chance:
+                code = rng.randrange(self.tokenizer.vocabulary.n_audio)
+            heard.append(code)
+        return tuple(heard) or tuple(row.takes[0])
+
+
+class BatchSampler:
+    """Padded batches of similar lengths by a mixture of tasks; one owner, resumable exactly.
+
+    Samples are drawn in pools, sorted into rows of similar length and served in random order. The
+    batches of one accumulated step share its number of labels as their denominator.
+    """
+
+    _BATCHES_PER_POOL = 16
+
+    def __init__(
+        self,
+        data: SpeechData,
+        mixture: Mapping[Task, float],
+        tokens_per_batch: int,
+        accumulate: int,
+        seed: int,
+    ) -> None:
+        self._data = data
+        self._tasks = [task for task in mixture if data.has(task)]
+        if not self._tasks:
+            raise TrainingDataError("There is nothing to train on for any task of this stage.")
+        self._weights = [mixture[task] for task in self._tasks]
+        self._tokens = tokens_per_batch
+        self._accumulate = accumulate
+        self._rng = random.Random(seed)
+        self._pool_state = self._rng.getstate()
+        self._batches: list[Batch] = []
+        self._served = 0
+
+    def next_batch(self) -> Batch:
+        """The next batch."""
+        if self._served == len(self._batches):
+            self._fill()
+        self._served += 1
+        return self._batches[self._served - 1]
+
+    def state(self) -> dict[str, Any]:
+        """Where the sampler stands."""
+        return {"pool": self._pool_state, "served": self._served, "filled": bool(self._batches)}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Goes where another sampler of the same data stood."""
+        self._rng.setstate(state["pool"])
+        self._pool_state, self._batches, self._served = state["pool"], [], 0
+        if state["filled"]:
+            self._fill()
+            self._served = state["served"]
+
+    def _fill(self) -> None:
+        """Draws a pool that is a whole number of accumulated steps."""
+        self._pool_state = self._rng.getstate()
+        self._served = 0
+        samples: list[Sample] = []
+        wanted = self._tokens * self._BATCHES_PER_POOL * self._accumulate
+        while wanted > 0:
+            task = self._rng.choices(self._tasks, self._weights)[0]
+            samples.append(self._data.draw(task, self._rng))
+            wanted -= len(samples[-1].ids)
+        groups = rows_by_length([len(sample.ids) for sample in samples], self._tokens)
+        self._rng.shuffle(groups)
+        padding_id = self._data.tokenizer.vocabulary.endoftext
+        self._batches = []
+        for start in range(0, len(groups) - len(groups) % self._accumulate, self._accumulate):
+            step = [[samples[i] for i in g] for g in groups[start : start + self._accumulate]]
+            labels = sum(sample.n_labels for group in step for sample in group)
+            share = labels / self._accumulate
+            self._batches += [pad(group, padding_id, share) for group in step]
+
+
+class _Pool:
+    """Rows drawn by language, kind, then subject, so that large groups do not drown small ones."""
+
+    def __init__(self, rows: Sequence[TokenRow], weights: Mapping[tuple[str, str], float]) -> None:
+        grouped: dict[tuple[str, str], dict[str, list[TokenRow]]] = defaultdict(dict)
+        for row in rows:
+            grouped[row.lang, row.kind].setdefault(row.subject, []).append(row)
+        self._langs = list(dict.fromkeys(lang for lang, _ in grouped))
+        self._kinds: dict[str, list[_Group]] = {lang: [] for lang in self._langs}
+        for (lang, _), subjects in grouped.items():
+            shares = [weights.get((lang, subject), 1.0) for subject in subjects]
+            self._kinds[lang].append(_Group(list(subjects.values()), list(accumulate(shares))))
+        self._size = len(rows)
+
+    def __len__(self) -> int:
+        return self._size
+
+    def draw(self, rng: random.Random, lang: str | None = None) -> TokenRow:
+        """A random row, of one language if one is given."""
+        group = rng.choice(self._kinds[lang or rng.choice(self._langs)])
+        return rng.choice(rng.choices(group.subjects, cum_weights=group.weights)[0])
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """The rows of one language and kind by subject, with the subjects' cumulative weights."""
+
+    subjects: list[list[TokenRow]]
+    weights: list[float]
+
+
+def _row(line: str) -> TokenRow:
+    try:
+        values = json.loads(line)
+        values["takes"] = tuple(array("H", take) for take in values["takes"])
+        row = TokenRow(**values)
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
+        raise TrainingDataError(f"a token store has a line that is not a row: {error}") from error
+    if not row.takes or not all(len(take) for take in row.takes):
+        raise TrainingDataError(f"a token row without audio tokens: {row.text!r}")
+    return row
+
+
+def _unique_texts(rows: Sequence[TokenRow]) -> list[TokenRow]:
+    return list({(row.lang, row.kind, row.text): row for row in rows}.values())
+
+
+def _typed(text: str, rng: random.Random) -> str:
+    """A question as somebody types it, often in small letters and without a question mark."""
+    if rng.random() < 0.3:
+        text = text.lower()
+    return text.rstrip(_FINAL_MARKS) if rng.random() < 0.3 else text

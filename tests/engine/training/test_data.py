@@ -1,0 +1,133 @@
+"""Laws of the training data: the form of samples, held-out rows stay out, exact resuming."""
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from engine.errors import TrainingDataError
+from engine.training.data import BatchSampler, SpeechData, TokenStore
+from engine.training.packing import IGNORED, Batch, Task
+from tests.engine.training.token_rows import OPTIONS, rows, tokenizer
+
+MIXTURE = {Task.ASR: 1.0, Task.TTS: 1.0, Task.SPOKEN_QA: 2.0, Task.TEXT_QA: 0.5, Task.TEXT: 0.2}
+UNDISTURBED = replace(OPTIONS, replace_chance=0.0, drop_chance=0.0, more_turns_chance=0.0)
+
+
+def _data(split: str = "train") -> SpeechData:
+    return SpeechData(rows(), tokenizer(), OPTIONS, split)
+
+
+def _supervised_text(data: SpeechData, task: Task) -> tuple[str, list[int]]:
+    sample = data.draw(task, random.Random(3))
+    labels = [label for label in sample.labels if label != IGNORED]
+    return tokenizer().decode(labels), labels
+
+
+def test_a_token_store_gives_back_its_rows(tmp_path: Path) -> None:
+    store = TokenStore(tmp_path / "tokens.jsonl")
+    store.append(rows()[:3])
+    store.append(rows()[3:5])
+    assert store.count() == 5
+    found = store.rows()
+    assert [row.text for row in found] == [row.text for row in rows()[:5]]
+    assert [tuple(tuple(take) for take in row.takes) for row in found] == [
+        row.takes for row in rows()[:5]
+    ]
+
+
+def test_a_row_cut_by_a_kill_is_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "tokens.jsonl"
+    store = TokenStore(path)
+    store.append(rows()[:2])
+    path.write_bytes(path.read_bytes()[:-9])
+    assert store.count() == 1
+    store.append(rows()[2:3])
+    assert [row.text for row in store.rows()] == [rows()[0].text, rows()[2].text]
+
+
+def test_spoken_targets_carry_text_and_audio_in_the_answer_voice() -> None:
+    data = SpeechData(rows(), tokenizer(), UNDISTURBED)
+    vocab = tokenizer().vocabulary
+    spoken = {tuple(row.takes[0]) for row in rows() if row.voice in OPTIONS.answer_voices.values()}
+    for task in (Task.TTS, Task.SPOKEN_QA, Task.TEXT_QA):
+        _, labels = _supervised_text(data, task)
+        codes = tuple(vocab.audio_code(label) for label in labels if vocab.is_audio(label))
+        assert codes in spoken
+        assert labels.count(vocab.begin_of_audio) == labels.count(vocab.end_of_audio) > 0
+
+
+def test_transcripts_are_text_alone() -> None:
+    text, labels = _supervised_text(_data(), Task.ASR)
+    assert not any(tokenizer().vocabulary.is_audio(label) for label in labels)
+    assert text.strip() in {row.text for row in rows()}
+
+
+def test_held_out_texts_are_never_drawn_for_training() -> None:
+    data, rng = _data(), random.Random(0)
+    for task in Task:
+        for _ in range(40):
+            text = tokenizer().decode(data.draw(task, rng).ids)
+            assert "four" not in text
+            assert "四" not in text
+
+
+def test_held_out_data_holds_nothing_else() -> None:
+    data, rng = _data("test"), random.Random(0)
+    for task in (Task.ASR, Task.SPOKEN_QA):
+        text = tokenizer().decode(data.draw(task, rng).ids)
+        assert "four" in text or "四" in text
+
+
+def test_a_conversation_of_several_turns_supervises_every_answer() -> None:
+    data = SpeechData(rows(), tokenizer(), replace(OPTIONS, more_turns_chance=0.9))
+    sample = max((data.draw(Task.TEXT_QA, random.Random(n)) for n in range(9)), key=_n_ends)
+    assert _n_ends(sample) > 2
+
+
+def _n_ends(sample: object) -> int:
+    return sample.labels.count(tokenizer().vocabulary.im_end)  # type: ignore[attr-defined]
+
+
+def test_what_is_heard_is_disturbed_in_training_and_never_emptied() -> None:
+    data = SpeechData(rows(), tokenizer(), replace(OPTIONS, drop_chance=1.0))
+    sample = data.draw(Task.ASR, random.Random(0))
+    assert any(tokenizer().vocabulary.is_audio(token) for token in sample.ids)
+
+
+def test_samples_that_cannot_be_short_enough_are_reported() -> None:
+    data = SpeechData(rows(), tokenizer(), replace(OPTIONS, max_tokens=8))
+    with pytest.raises(TrainingDataError):
+        data.draw(Task.ASR, random.Random(0))
+
+
+def test_a_resumed_sampler_goes_on_with_the_same_batches() -> None:
+    for served in (0, 1, 20, 33):
+        first = BatchSampler(_data(), MIXTURE, 256, 2, seed=1)
+        for _ in range(served):
+            first.next_batch()
+        second = BatchSampler(_data(), MIXTURE, 256, 2, seed=99)
+        second.load_state(first.state())
+        for _ in range(40):
+            assert torch.equal(first.next_batch().ids, second.next_batch().ids)
+
+
+def test_batches_of_one_step_share_the_number_of_its_labels() -> None:
+    sampler = BatchSampler(_data(), MIXTURE, 256, 3, seed=1)
+    for _ in range(10):
+        step = [sampler.next_batch() for _ in range(3)]
+        assert len({batch.n_labels for batch in step}) == 1
+        assert sum(map(_count, step)) == pytest.approx(3 * step[0].n_labels)
+
+
+def test_rows_are_padded_within_the_budget() -> None:
+    sampler = BatchSampler(_data(), MIXTURE, 256, 1, seed=1)
+    for _ in range(30):
+        batch = sampler.next_batch()
+        assert batch.ids.numel() <= 256 or batch.ids.shape[0] == 1
+
+
+def _count(batch: Batch) -> int:
+    return int((batch.labels != IGNORED).sum())
