@@ -84,6 +84,22 @@ class FlowConfig:
         )
 
     @classmethod
+    def tiny(cls) -> "FlowConfig":
+        """A toy for tests, with every part of the real thing."""
+        return cls(
+            input_size=16,
+            spk_embed_dim=4,
+            vocab_size=16,
+            encoder=FlowEncoderConfig(
+                16, attention_heads=2, linear_units=32, num_blocks=1, block_size=8
+            ),
+            cfm=FlowMatchingConfig(n_timesteps=2),
+            estimator=FlowEstimatorConfig(
+                channels=(16, 16), attention_head_dim=8, n_blocks=1, num_mid_blocks=1, num_heads=2
+            ),
+        )
+
+    @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "FlowConfig":
         """Reads the `flow` part of a speech decoder's config.json; an unknown key is an error."""
         parts: dict[str, type] = {
