@@ -28,7 +28,7 @@ def mel_spectrogram(samples: Tensor) -> Tensor:
     assert samples.dim() == 2, samples.shape
     n_frames = samples.shape[1] // HOP
     side = (_N_FFT - HOP) // 2
-    mode = "reflect" if samples.shape[1] > side else "constant"
+    mode = "reflect" if n_frames * HOP > side else "constant"
     padded = F.pad(samples[:, None, : n_frames * HOP], (side, side), mode=mode)[:, 0]
     window, filters = _constants(samples.device)
     spectrum = torch.stft(
