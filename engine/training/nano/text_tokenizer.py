@@ -56,11 +56,11 @@ def corpus_texts() -> Iterator[str]:
         yield from sentences(lang, Split.TRAIN, 6000)
 
 
-def write_tokenizer(path: Path) -> None:
+def write_tokenizer(path: Path, n_text: int = N_TEXT) -> None:
     """Builds nano's tokenizer from its corpus and writes it, whole or not at all."""
     part = path.with_suffix(".part")
     path.parent.mkdir(parents=True, exist_ok=True)
-    build_tokenizer(corpus_texts()).save(str(part))
+    build_tokenizer(corpus_texts(), n_text).save(str(part))
     part.replace(path)
 
 

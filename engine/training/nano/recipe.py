@@ -1,0 +1,154 @@
+"""How nano is made, as data: how many clips, how long each part is trained and at what rate.
+
+``making.py`` carries it out. A larger or longer nano is another ``Recipe``, not other code.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from engine.config import ModelConfig
+from engine.training.nano.prepare import ClipCounts
+from engine.training.packing import Task
+from engine.training.speech_tokenizer import LEARNING_RATE
+from engine.training.stages import STAGES, Stage
+from engine.training.tokenizer_batches import BatchSettings
+from engine.training.trainer import RunConfig
+
+
+@dataclass(frozen=True, slots=True)
+class StagePlan:
+    """A stage of the LM, how it is run, and how many tokens a batch holds when padded."""
+
+    stage: Stage
+    run: RunConfig
+    tokens_per_batch: int = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class LMSizes:
+    """The sizes of the LM; the size of its vocabulary is that of the text tokenizer."""
+
+    width: int = 224
+    intermediate: int = 448
+    backbone_layers: int = 10
+    depth: int = 10
+    heads: int = 4
+    kv_heads: int = 2
+
+    def config(self, vocab_size: int, endoftext: int, im_end: int) -> ModelConfig:
+        """The model config with a vocabulary of this size."""
+        return ModelConfig(
+            vocab_size=vocab_size,
+            hidden_size=self.width,
+            intermediate_size=self.intermediate,
+            num_hidden_layers=self.backbone_layers + self.depth,
+            num_attention_heads=self.heads,
+            num_key_value_heads=self.kv_heads,
+            num_nextn_predict_layers=self.depth,
+            max_position_embeddings=4096,
+            tie_word_embeddings=True,
+            initializer_range=0.04,
+            bos_token_id=endoftext,
+            eos_token_id=im_end,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything that is decided before nano is made; ``clips`` None takes the clips as found."""
+
+    clips: ClipCounts | None
+    n_takes: int  # of every training clip as tokens: itself, the others augmented
+    speech_tokenizer: RunConfig
+    flow: RunConfig
+    vocoder: RunConfig
+    stages: tuple[StagePlan, ...]
+    sizes: LMSizes = field(default_factory=LMSizes)
+    tokenizer_batches: BatchSettings = field(default_factory=BatchSettings)
+    n_text: int = 1200
+    workers: int = 2
+
+
+_EVERYTHING: Mapping[Task, float] = MappingProxyType(
+    {
+        Task.ASR: 1.0,
+        Task.TTS: 0.8,
+        Task.SPOKEN_QA: 1.0,
+        Task.TEXT_QA: 0.4,
+        Task.TEXT: 0.05,
+    }
+)
+"""Nano has no text model to start from, so questions are in every stage."""
+
+_CONVERSATION: Mapping[Task, float] = MappingProxyType(
+    {Task.ASR: 0.8, Task.TTS: 0.6, Task.SPOKEN_QA: 1.6, Task.TEXT_QA: 0.4}
+)
+
+_MANY = 1_000_000  # steps of a run that its minutes end
+
+
+def nano_stages(minutes: tuple[float, float, float, float]) -> tuple[StagePlan, ...]:
+    """The four stages at the learning rates of a small model that starts from nothing."""
+    own = (
+        replace(STAGES[0], lr=2e-3, mixture=_EVERYTHING, weight_decay=0.05),
+        replace(STAGES[1], lr=2e-3, mixture=_EVERYTHING),
+        replace(STAGES[2], lr=2e-3, mixture=_EVERYTHING),
+        replace(STAGES[3], lr=2e-4, mixture=_CONVERSATION),
+    )
+    return tuple(
+        StagePlan(
+            stage,
+            RunConfig(
+                steps=_MANY,
+                lr=stage.lr,
+                weight_decay=stage.weight_decay,
+                eval_every=500,
+                max_minutes=limit,
+            ),
+        )
+        for stage, limit in zip(own, minutes, strict=True)
+    )
+
+
+FULL = Recipe(
+    clips=ClipCounts(),
+    n_takes=2,
+    speech_tokenizer=RunConfig(
+        steps=_MANY,
+        lr=LEARNING_RATE,
+        weight_decay=0.01,
+        betas=(0.9, 0.98),
+        warmup_fraction=0.05,
+        floor_fraction=0.02,
+        eval_every=200,
+        max_minutes=60.0,
+    ),
+    flow=RunConfig(
+        steps=_MANY,
+        lr=1.5e-3,
+        weight_decay=0.01,
+        betas=(0.9, 0.99),
+        eval_every=1000,
+        max_minutes=40.0,
+    ),
+    vocoder=RunConfig(steps=_MANY, lr=8e-4, betas=(0.8, 0.99), eval_every=500, max_minutes=40.0),
+    stages=nano_stages((120.0, 20.0, 60.0, 60.0)),
+)
+"""What ``train nano`` makes: about half a day on two cores."""
+
+
+def shortened(recipe: Recipe, steps: int) -> Recipe:
+    """The same recipe with a few steps of every part: it shows that all parts fit together."""
+
+    def short(plan: RunConfig) -> RunConfig:
+        return replace(plan, steps=steps, max_minutes=None)
+
+    return replace(
+        recipe,
+        clips=ClipCounts(questions=200, answer_sentences=20, test_questions=20, test_sentences=10),
+        speech_tokenizer=short(recipe.speech_tokenizer),
+        flow=short(recipe.flow),
+        vocoder=short(recipe.vocoder),
+        stages=tuple(replace(plan, run=short(plan.run)) for plan in recipe.stages),
+    )
