@@ -13,7 +13,7 @@ from engine.speech.mel import HOP, SAMPLE_RATE
 _LOWEST_HZ = 65.0
 _HIGHEST_HZ = 500.0
 _WINDOW = 1024
-_N_CANDIDATES = 5
+_N_CANDIDATES = 8  # a pitch of 500 Hz also peaks at seven multiples of its period
 _UNVOICED_COST = 0.45  # a peak counts as voiced from about 1 minus this height on
 _SWITCH_COST = 0.15  # between voiced and unvoiced
 _OCTAVE_COST = 0.4  # per octave of movement between frames
