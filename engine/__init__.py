@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from engine.cancel import CancelToken
     from engine.conversation import Conversation, Role, Turn
-    from engine.engine import ReplyRequest, SpeechEngine
+    from engine.engine import SpeechEngine
     from engine.errors import EngineError
     from engine.events import (
         AudioChunk,
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
         TimingsMs,
     )
     from engine.modes import InferenceMode
+    from engine.requests import ReplyRequest
     from engine.sampling_params import SamplingParams
+    from engine.utterance import Utterance
 
 __all__ = [
     "AudioChunk",
@@ -45,6 +47,7 @@ __all__ = [
     "TextDelta",
     "TimingsMs",
     "Turn",
+    "Utterance",
 ]
 
 _HOME = {
@@ -52,11 +55,12 @@ _HOME = {
     "Conversation": "conversation",
     "EngineError": "errors",
     "InferenceMode": "modes",
-    "ReplyRequest": "engine",
+    "ReplyRequest": "requests",
     "Role": "conversation",
     "SamplingParams": "sampling_params",
     "SpeechEngine": "engine",
     "Turn": "conversation",
+    "Utterance": "utterance",
 }
 
 

@@ -1,0 +1,68 @@
+"""Options that several sub-commands share, and the engine they ask for."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from typing import TYPE_CHECKING, TypeAlias
+
+from app import paths
+from engine import catalogue
+from engine.modes import InferenceMode
+
+if TYPE_CHECKING:
+    from engine.engine import SpeechEngine
+    from engine.sampling_params import SamplingParams
+
+SubParsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def add_engine_options(parser: argparse.ArgumentParser) -> None:
+    """Which model runs, and on what."""
+    parser.add_argument(
+        "--model", default="nano", metavar="nano|DIR", help="a model's name or folder"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default auto)")
+    parser.add_argument("--threads", type=_positive, help="CPU threads (default: torch decides)")
+
+
+def add_reply_options(parser: argparse.ArgumentParser) -> None:
+    """How a reply is generated."""
+    parser.add_argument(
+        "--mode",
+        type=InferenceMode,
+        choices=list(InferenceMode),
+        default=InferenceMode.BOOST,
+        metavar="|".join(mode.value for mode in InferenceMode),
+        help="which steps the MCTP modules take over (default boost)",
+    )
+    parser.add_argument("--seed", type=int, help="repeat a sampled reply")
+    parser.add_argument("--greedy", action="store_true", help="always take the likeliest token")
+    parser.add_argument("--max-tokens", type=_positive, help="longest reply, in tokens")
+
+
+def load_engine(arguments: argparse.Namespace) -> SpeechEngine:
+    """The engine that ``add_engine_options`` describes."""
+    entry = catalogue.find(arguments.model, (paths.built_in_models(), paths.user_models()))
+    from engine.engine import SpeechEngine
+
+    return SpeechEngine.load(entry.folder, device=arguments.device, threads=arguments.threads)
+
+
+def sampling(arguments: argparse.Namespace, defaults: SamplingParams) -> SamplingParams:
+    """The model's own sampling settings with what ``add_reply_options`` changes."""
+    params = defaults
+    if arguments.greedy:
+        params = dataclasses.replace(params, temperature=0.0)
+    if arguments.seed is not None:
+        params = dataclasses.replace(params, seed=arguments.seed)
+    if arguments.max_tokens is not None:
+        params = dataclasses.replace(params, max_new_tokens=arguments.max_tokens)
+    return params
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return value

@@ -1,0 +1,90 @@
+"""How long a listener waits: from the end of a question to the first sound, and for every chunk."""
+
+import time
+from dataclasses import dataclass
+
+from engine.conversation import Conversation
+from engine.engine import SpeechEngine
+from engine.events import ReplyEnded, ReplyStats
+from engine.modes import InferenceMode
+from engine.requests import ReplyRequest
+from engine.speech.decoder import SpeechDecoder
+from engine.utterance import Utterance
+
+_GROUP_SIZE = 8
+_NEIGHBOURS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """The median of repeated measurements, and the range they fell in."""
+
+    median: float
+    lowest: float
+    highest: float
+
+    @classmethod
+    def of(cls, values: list[float]) -> "Spread | None":
+        """The spread of at least one value; None where there is none."""
+        if not values:
+            return None
+        ordered = sorted(values)
+        middle = len(ordered) // 2
+        median = (ordered[middle] + ordered[-1 - middle]) / 2
+        return cls(median, ordered[0], ordered[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """What one mode takes for a spoken question; None where its replies had no sound."""
+
+    encode_ms: Spread | None
+    prefill_ms: Spread | None
+    first_audio_tokens_ms: Spread | None
+    first_sound_ms: Spread | None
+    real_time_factor: Spread | None
+
+
+def measure_latency(
+    engine: SpeechEngine, question: Utterance, mode: InferenceMode, repeats: int
+) -> Latency:
+    """Asks the same question again and again; all times count from the end of the question."""
+    replies = [_ask(engine, question, mode) for _ in range(repeats)]
+
+    def spread(stage: str) -> Spread | None:
+        values = [getattr(reply.timings_ms, stage) for reply in replies]
+        return Spread.of([value for value in values if value is not None])
+
+    return Latency(
+        spread("encode"),
+        spread("prefill"),
+        spread("first_audio_tokens"),
+        spread("first_audio"),
+        Spread.of(
+            [
+                reply.timings_ms.total / 1000 / reply.audio_seconds
+                for reply in replies
+                if reply.timings_ms.total is not None and reply.audio_seconds > 0
+            ]
+        ),
+    )
+
+
+def chunk_costs_ms(decoder: SpeechDecoder, chunks: tuple[int, ...] = (10, 100)) -> dict[int, float]:
+    """What decoding chunk number n of one long reply takes; the best of it and its neighbours."""
+    stream = decoder.stream()
+    costs = []
+    for index in range(max(chunks) + _NEIGHBOURS + 1):
+        codes = tuple(range(index % _GROUP_SIZE, index % _GROUP_SIZE + _GROUP_SIZE))
+        started = time.perf_counter()
+        stream.push(codes)
+        costs.append(1000 * (time.perf_counter() - started))
+    return {n: min(costs[n - _NEIGHBOURS : n + _NEIGHBOURS + 1]) for n in chunks}
+
+
+def _ask(engine: SpeechEngine, question: Utterance, mode: InferenceMode) -> ReplyStats:
+    request = ReplyRequest(0, Conversation(), question, mode, engine.default_params)
+    for event in engine.respond(request):
+        if isinstance(event, ReplyEnded):
+            return event.stats
+    raise AssertionError("a reply ends with ReplyEnded")

@@ -1,0 +1,312 @@
+"""``SpeechEngine``: a question in, the events of a spoken reply out.
+
+``respond`` is a lazy generator: encode the question, prefill the prompt, draw tokens one by one,
+and give out text and sound the moment they are complete. In Boost mode the first sound is therefore
+decoded before the second backbone forward starts. It leaves out microphones, threads and windows.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from engine.cancel import CancelToken
+from engine.chat_template import prompt_ids
+from engine.conversation import Conversation, Role, Turn
+from engine.errors import OutOfMemory, RequestError
+from engine.events import (
+    AudioChunk,
+    EndReason,
+    EngineEvent,
+    ReplyEnded,
+    ReplyStats,
+    TextDelta,
+    TimingsMs,
+)
+from engine.generate import generate
+from engine.interleave import AudioGroup, Deinterleaver, Text
+from engine.models.speech_lm import SpeechLM
+from engine.modes import ForwardSchedule, InferenceMode
+from engine.requests import ReplyRequest, Task
+from engine.sampling_params import SamplingParams
+from engine.speech.decoder import SpeechDecoder
+from engine.speech.tokenizer import SpeechTokenizer
+from engine.text_tokenizer import TextTokenizer
+from engine.utterance import Utterance
+
+# A prompt may fill the positions of the model up to this share of them; the reply needs the rest.
+_REPLY_SHARE = 4
+# One audio token; a shorter question is padded with silence to one.
+_SHORTEST_QUESTION_S = 0.08
+
+
+class SpeechEngine:
+    """Answers requests one at a time; belongs to one thread, the one that calls it.
+
+    It keeps nothing from one reply to the next: what a reply needs of the past stands in its
+    request.
+    """
+
+    def __init__(
+        self,
+        lm: SpeechLM,
+        text_tokenizer: TextTokenizer,
+        speech_tokenizer: SpeechTokenizer,
+        speech_decoder: SpeechDecoder,
+        default_params: SamplingParams | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.lm = lm
+        self.text_tokenizer = text_tokenizer
+        self.speech_tokenizer = speech_tokenizer
+        self.speech_decoder = speech_decoder
+        self.default_params = default_params or SamplingParams()
+        self._clock = clock
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path | str,
+        device: str = "auto",
+        dtype: torch.dtype | None = None,
+        threads: int | None = None,
+    ) -> "SpeechEngine":
+        """The engine of a model folder; a fault in the folder is a ``CheckpointError``."""
+        from engine.loading import load_components
+
+        if threads is not None:
+            torch.set_num_threads(threads)
+        return cls(*load_components(Path(folder), device, dtype))
+
+    def warmup(self) -> None:
+        """Runs every part once, so that the first reply is as fast as the next."""
+        tone = np.sin(np.arange(16000, dtype=np.float32) * 0.05)
+        request = ReplyRequest(
+            turn_id=-1,
+            conversation=Conversation(),
+            question=Utterance.checked(tone, 16000),
+            params=SamplingParams(max_new_tokens=self.lm.config.depth + 2),
+        )
+        for _ in self.respond(request):
+            pass
+        stream = self.speech_decoder.stream()
+        stream.push((0,) * 8)
+        stream.finish()
+
+    @torch.inference_mode()
+    def respond(
+        self, request: ReplyRequest, cancel: CancelToken | None = None
+    ) -> Generator[EngineEvent, None, None]:
+        """Yields the reply as it comes; the last event is ``ReplyEnded``.
+
+        Raises ``RequestError`` for a question it cannot take and ``OutOfMemory`` where the device
+        has no room. ``cancel`` is asked between tokens and between decoder blocks.
+        """
+        with _memory_errors():
+            yield from self._respond(request, cancel or CancelToken())
+
+    def transcribe(
+        self,
+        samples: npt.NDArray[np.float32],
+        sample_rate: int,
+        mode: InferenceMode = InferenceMode.VANILLA,
+        cancel: CancelToken | None = None,
+    ) -> str:
+        """What was said, as text."""
+        request = ReplyRequest(
+            turn_id=0,
+            conversation=Conversation(),
+            question=Utterance.checked(samples, sample_rate),
+            mode=mode,
+            params=self.default_params,
+            task=Task.TRANSCRIBE,
+        )
+        events = self.respond(request, cancel)
+        return "".join(event.text for event in events if isinstance(event, TextDelta)).strip()
+
+    def say(
+        self,
+        text: str,
+        mode: InferenceMode = InferenceMode.BOOST,
+        params: SamplingParams | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Iterator[EngineEvent]:
+        """Reads a text aloud: the events of the reply that speaks it."""
+        request = ReplyRequest(
+            0, Conversation(), text, mode, params or self.default_params, Task.SAY
+        )
+        return self.respond(request, cancel)
+
+    def _respond(
+        self, request: ReplyRequest, cancel: CancelToken
+    ) -> Generator[EngineEvent, None, None]:
+        reply = _Reply(self, request.turn_id)
+        codes = self._encode(request.question)
+        reply.question_codes = codes
+        reply.stamp("encode")
+        ids, params = self._prompt(request, codes)
+        vocabulary = self.text_tokenizer.vocabulary
+        schedule = ForwardSchedule(request.mode.pairs, self.lm.config.depth)
+        steps = generate(self.lm, ids, schedule, params, cancel, vocabulary.eos_ids)
+        stopped = False
+        with closing(steps):
+            for step in steps:
+                reply.stamp("prefill")
+                reply.stamp("first_token")
+                stopped = step.token_id in vocabulary.eos_ids
+                yield from reply.push(step.token_id)
+                if stopped or cancel.is_cancelled:
+                    break
+        if cancel.is_cancelled and not stopped:
+            reason = EndReason.CANCELLED
+        elif stopped or reply.n_tokens < params.max_new_tokens:
+            reason = EndReason.STOP
+        else:
+            reason = EndReason.LENGTH
+        yield from reply.finish(reason)
+
+    def _encode(self, question: Utterance | str) -> tuple[int, ...]:
+        """The audio tokens of a spoken question; none for a typed one."""
+        if isinstance(question, str):
+            return ()
+        shortest = -(-int(_SHORTEST_QUESTION_S * 1000) * question.sample_rate // 1000)
+        padding = max(0, shortest - len(question.samples))
+        samples = np.pad(question.samples, (0, padding))
+        return tuple(self.speech_tokenizer.encode(samples, question.sample_rate))
+
+    def _prompt(
+        self, request: ReplyRequest, codes: tuple[int, ...]
+    ) -> tuple[list[int], SamplingParams]:
+        """The prompt, without the oldest turns where it would be too long, and what may follow."""
+        positions = self.lm.config.max_position_embeddings
+        room = positions - min(request.params.max_new_tokens, positions // _REPLY_SHARE)
+        conversation = request.conversation.with_turn(request.question_turn(codes))
+        ids = prompt_ids(conversation, self.text_tokenizer)
+        while len(ids) > room and (shorter := _without_oldest(conversation)) is not None:
+            conversation = shorter
+            ids = prompt_ids(conversation, self.text_tokenizer)
+        if len(ids) > room:
+            raise RequestError(
+                f"the question is too long for this model: it takes {len(ids)} tokens "
+                f"of {room} (12.5 for each second of speech)"
+            )
+        limit = min(request.params.max_new_tokens, positions - len(ids))
+        return ids, dataclasses.replace(request.params, max_new_tokens=limit)
+
+
+class _Reply:
+    """One reply in progress: what has come so far, and when."""
+
+    def __init__(self, engine: SpeechEngine, turn_id: int) -> None:
+        self.n_tokens = 0
+        self.question_codes: tuple[int, ...] = ()
+        self._turn_id = turn_id
+        self._clock = engine._clock
+        self._started = self._clock()
+        self._timings = TimingsMs()
+        self._deinterleaver = Deinterleaver(engine.text_tokenizer.vocabulary)
+        self._text_stream = engine.text_tokenizer.stream()
+        self._decoder = engine.speech_decoder
+        self._audio_stream = engine.speech_decoder.stream()
+        self._text: list[str] = []
+        self._codes: list[int] = []
+        self._n_text_tokens = 0
+        self._n_samples = 0
+
+    def stamp(self, stage: str) -> None:
+        """Notes that a stage was reached now, unless it was before."""
+        if getattr(self._timings, stage) is None:
+            at = 1000 * (self._clock() - self._started)
+            self._timings = dataclasses.replace(self._timings, **{stage: at})
+
+    def push(self, token_id: int) -> Iterator[EngineEvent]:
+        """Takes the next token and gives out what it completes."""
+        self.n_tokens += 1
+        match self._deinterleaver.push(token_id):
+            case Text(text_id):
+                self._n_text_tokens += 1
+                yield from self._give_text(self._text_stream.push(text_id))
+            case AudioGroup(codes):
+                yield from self._decode(codes)
+
+    def finish(self, reason: EndReason) -> Iterator[EngineEvent]:
+        """Gives out what is left, unless cancelled, and the end of the reply."""
+        group = self._deinterleaver.finish()
+        if reason is not EndReason.CANCELLED:
+            if group is not None:
+                yield from self._decode(group.codes)
+            yield from self._give_text(self._text_stream.finish())
+            if self._codes:
+                yield from self._give_audio(self._audio_stream.finish(), len(self._codes))
+        self.stamp("total")
+        yield ReplyEnded(
+            self._turn_id,
+            reason,
+            ReplyStats(
+                timings_ms=self._timings,
+                n_tokens=self.n_tokens,
+                n_text_tokens=self._n_text_tokens,
+                n_audio_tokens=len(self._codes),
+                audio_seconds=self._n_samples / self._decoder.sample_rate,
+                text="".join(self._text),
+                audio_codes=tuple(self._codes),
+                question_codes=self.question_codes,
+            ),
+        )
+
+    def _decode(self, codes: tuple[int, ...]) -> Iterator[EngineEvent]:
+        self.stamp("first_audio_tokens")
+        self._codes += codes
+        samples = self._audio_stream.push(codes)
+        # What the decoder holds back for its overlap does not sound in this chunk yet.
+        sounding = round(
+            (self._n_samples + len(samples)) / self._decoder.sample_rate * self._decoder.token_rate
+        )
+        yield from self._give_audio(samples, min(sounding, len(self._codes)))
+
+    def _give_text(self, text: str) -> Iterator[EngineEvent]:
+        if text:
+            self._text.append(text)
+            yield TextDelta(self._turn_id, text)
+
+    def _give_audio(
+        self, samples: npt.NDArray[np.float32], token_end: int
+    ) -> Iterator[EngineEvent]:
+        if len(samples):
+            self.stamp("first_audio")
+            self._n_samples += len(samples)
+            yield AudioChunk(self._turn_id, samples, self._decoder.sample_rate, token_end)
+
+
+def _without_oldest(conversation: Conversation) -> Conversation | None:
+    """The conversation without its oldest question and answer; None where only the last is left."""
+    system: tuple[Turn, ...] = conversation.turns[:1]
+    rest = conversation.turns[1:]
+    if system[0].role is not Role.SYSTEM:
+        system, rest = (), conversation.turns
+    if len(rest) <= 1:
+        return None
+    rest = rest[1:]
+    while rest[0].role is Role.ASSISTANT:
+        rest = rest[1:]
+    return Conversation((*system, *rest))
+
+
+@contextmanager
+def _memory_errors() -> Iterator[None]:
+    """Turns torch's out-of-memory errors into ours."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise OutOfMemory(
+            "the device has no memory left: ask less at once, or use the cpu"
+        ) from error
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "can't allocate memory" not in str(error):
+            raise
+        raise OutOfMemory("this machine has no memory left for this request") from error

@@ -1,0 +1,92 @@
+"""Reads a model folder into the parts of an engine, and checks that they belong together."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from engine.catalogue import missing_files
+from engine.checkpoint import load_weights
+from engine.config import ModelConfig
+from engine.device import choose_device, choose_dtype
+from engine.errors import CheckpointError, RequestError
+from engine.models.speech_lm import SpeechLM
+from engine.sampling_params import SamplingParams
+from engine.speech.decoder import SpeechDecoder
+from engine.speech.tokenizer import SpeechTokenizer
+from engine.text_tokenizer import TextTokenizer
+
+# Keys of a released generation_config.json that say nothing about sampling.
+_INFORMATIVE_KEYS = frozenset(
+    {
+        "bos_token_id",
+        "do_sample",
+        "eos_token_id",
+        "mtp_inference_mode",
+        "pad_token_id",
+        "transformers_version",
+    }
+)
+_SAMPLING_KEYS = frozenset(
+    {"temperature", "top_k", "top_p", "repetition_penalty", "max_new_tokens"}
+)
+# What building a network from a config of the wrong form or impossible sizes raises.
+_NONSENSE = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+
+
+def load_components(
+    folder: Path, device_name: str, dtype: torch.dtype | None
+) -> tuple[SpeechLM, TextTokenizer, SpeechTokenizer, SpeechDecoder, SamplingParams]:
+    """The parts of the model in ``folder``, on the named device."""
+    if missing := missing_files(folder):
+        raise CheckpointError(f"{folder}: the model lacks {', '.join(missing)}")
+    device = choose_device(device_name)
+    try:
+        return _load(folder, device, dtype or choose_dtype(device))
+    except _NONSENSE as error:
+        raise CheckpointError(f"{folder}: the model's files do not make sense: {error}") from error
+
+
+def _load(
+    folder: Path, device: torch.device, dtype: torch.dtype
+) -> tuple[SpeechLM, TextTokenizer, SpeechTokenizer, SpeechDecoder, SamplingParams]:
+    text_tokenizer = TextTokenizer.load(folder / "tokenizer.json")
+    config = ModelConfig.from_json(folder / "config.json")
+    with torch.device("meta"):
+        lm = SpeechLM(config)
+    load_weights(lm, folder, dtype=dtype, device=device)
+    lm.eval()
+    speech_tokenizer = SpeechTokenizer.load(folder / "speech_tokenizer", device)
+    speech_decoder = SpeechDecoder.load(folder / "speech_decoder", device)
+    vocabulary = text_tokenizer.vocabulary
+    if config.vocab_size != vocabulary.size:
+        raise CheckpointError(
+            f"{folder}: the tokenizer has {vocabulary.size} ids, the model {config.vocab_size}"
+        )
+    counts = {vocabulary.n_audio, speech_tokenizer.n_codes, speech_decoder.n_codes}
+    if len(counts) > 1:
+        raise CheckpointError(
+            f"{folder}: the parts know different numbers of audio tokens: "
+            f"{vocabulary.n_audio} (text tokenizer), {speech_tokenizer.n_codes} (speech tokenizer),"
+            f" {speech_decoder.n_codes} (speech decoder)"
+        )
+    return lm, text_tokenizer, speech_tokenizer, speech_decoder, default_params(folder)
+
+
+def default_params(folder: Path) -> SamplingParams:
+    """The model's own sampling settings, or greedy decoding where it has none."""
+    path = folder / "generation_config.json"
+    if not path.exists():
+        return SamplingParams()
+    try:
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        unknown = values.keys() - _SAMPLING_KEYS - _INFORMATIVE_KEYS
+        if unknown:
+            raise CheckpointError(f"{path}: unknown key {min(unknown)!r}")
+        settings = {key: values[key] for key in _SAMPLING_KEYS & values.keys()}
+        if not values.get("do_sample", "temperature" in settings):
+            settings["temperature"] = 0.0
+        return SamplingParams(**settings)
+    except (OSError, ValueError, AttributeError, TypeError, RequestError) as error:
+        raise CheckpointError(f"{path}: not usable: {error}") from error

@@ -1,0 +1,13 @@
+"""What every test shares: a complete tiny model on disk."""
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A complete model folder with random weights; tests copy it before they change it."""
+    from tests.fakes import write_model
+
+    return write_model(tmp_path_factory.mktemp("models") / "tiny")

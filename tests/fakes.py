@@ -1,0 +1,120 @@
+"""Stand-ins for tests: a complete tiny model folder, and hand-written parts of an engine."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from tokenizers.decoders import ByteLevel as ByteLevelDecoder
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import ByteLevel
+
+from engine.checkpoint import save_weights
+from engine.config import ModelConfig
+from engine.models.speech_lm import SpeechLM, initialise
+from engine.models.whisper_vq import WhisperVQConfig, WhisperVQEncoder
+from engine.speech.flow import FlowConfig, FlowDecoder, FlowMatchingConfig
+from engine.speech.flow_encoder import FlowEncoderConfig
+from engine.speech.flow_estimator import FlowEstimatorConfig
+from engine.speech.vocoder import HiFT, HiFTConfig
+from engine.text_tokenizer import TextTokenizer, with_audio_tokens
+
+N_AUDIO = 512
+
+SPEECH_TOKENIZER = WhisperVQConfig(
+    d_model=16,
+    encoder_attention_heads=2,
+    encoder_ffn_dim=32,
+    quantize_position=1,
+    quantize_vocab_size=N_AUDIO,
+    num_mel_bins=80,
+)
+FLOW = replace(
+    FlowConfig.nano(),
+    input_size=16,
+    vocab_size=N_AUDIO,
+    encoder=FlowEncoderConfig(16, attention_heads=2, linear_units=32, num_blocks=1, block_size=8),
+    cfm=FlowMatchingConfig(inference_cfg_rate=0.0, n_timesteps=1),
+    estimator=FlowEstimatorConfig(
+        channels=(16, 16), attention_head_dim=8, n_blocks=1, num_mid_blocks=1, num_heads=2
+    ),
+)
+HIFT = HiFTConfig(base_channels=16, f0_cond_channels=16)
+
+
+def write_text_tokenizer(path: Path) -> TextTokenizer:
+    """One text token for each byte, and the special and audio tokens."""
+    letters = sorted(ByteLevel.alphabet())
+    tokenizer = Tokenizer(BPE(vocab={letter: n for n, letter in enumerate(letters)}, merges=[]))
+    tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = ByteLevelDecoder()
+    with_audio_tokens(tokenizer, N_AUDIO).save(str(path))
+    return TextTokenizer.load(path)
+
+
+def write_model(folder: Path) -> Path:
+    """A complete model folder; its replies are random, mostly sound, and at most 60 tokens long."""
+    for name in ("speech_tokenizer", "speech_decoder"):
+        (folder / name).mkdir(parents=True)
+    vocabulary = write_text_tokenizer(folder / "tokenizer.json").vocabulary
+    config = replace(ModelConfig.tiny(), vocab_size=vocabulary.size)
+    (folder / "config.json").write_text(config.to_json())
+    (folder / "generation_config.json").write_text(
+        json.dumps({"do_sample": True, "temperature": 1.0, "max_new_tokens": 60})
+    )
+    generator = torch.Generator().manual_seed(0)
+    save_weights(initialise(SpeechLM(config), generator), folder / "model.safetensors")
+    (folder / "speech_tokenizer/config.json").write_text(json.dumps(asdict(SPEECH_TOKENIZER)))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        encoder, flow, hift = WhisperVQEncoder(SPEECH_TOKENIZER), FlowDecoder(FLOW), HiFT(HIFT)
+    save_weights(encoder, folder / "speech_tokenizer/model.safetensors")
+    (folder / "speech_decoder/config.json").write_text(
+        json.dumps({"flow": FLOW.to_json(), "hift": asdict(HIFT)})
+    )
+    save_weights(flow, folder / "speech_decoder/flow.safetensors")
+    save_weights(hift, folder / "speech_decoder/hift.safetensors")
+    return folder
+
+
+class FakeSpeechTokenizer:
+    """Gives one audio token for each 80 ms, numbered from 0."""
+
+    def encode(self, samples: np.ndarray, sample_rate: int) -> list[int]:
+        """The tokens; the samples do not matter."""
+        return list(range(-(-len(samples) * 25 // (2 * sample_rate))))
+
+
+@dataclass
+class FakeDecoderStream:
+    """Gives ten samples for each audio token, and the last token's again at the end."""
+
+    log: list[str]
+    last: int = 0
+
+    def push(self, codes: Sequence[int]) -> np.ndarray:
+        """The samples of one group."""
+        self.log.append("decode")
+        self.last = codes[-1]
+        return np.repeat(np.asarray(codes, dtype=np.float32) / N_AUDIO, 10)
+
+    def finish(self) -> np.ndarray:
+        """What the stream held back."""
+        self.log.append("flush")
+        return np.full(10, self.last / N_AUDIO, dtype=np.float32)
+
+
+@dataclass
+class FakeSpeechDecoder:
+    """A decoder of 125 samples a second that logs what it is asked."""
+
+    log: list[str] = field(default_factory=list)
+    sample_rate: int = 125
+    token_rate: float = 12.5
+
+    def stream(self) -> FakeDecoderStream:
+        """A new stream that writes to the same log."""
+        return FakeDecoderStream(self.log)
