@@ -1,0 +1,25 @@
+"""Two spellings of one utterance become equal, two utterances do not."""
+
+import pytest
+
+from engine.evaluation.text_normalise import normalised, units
+
+
+@pytest.mark.parametrize(
+    ("text", "lang", "expected"),
+    [
+        ("  Hello,  World! ", "en", "hello world"),
+        ("It’s 'fine' -- don't", "en", "it's fine don't"),  # noqa: RUF001
+        ("C, A, T.", "en", "c a t"),
+        ("你好，世界！ 三", "zh", "你好世界三"),  # noqa: RUF001
+        ("ＡＢ", "zh", "ab"),  # noqa: RUF001
+        ("?!", "en", ""),
+    ],
+)
+def test_only_what_is_said_remains(text, lang, expected):
+    assert normalised(text, lang) == expected
+
+
+def test_units_are_words_or_characters():
+    assert units("One two.", "en") == ("one", "two")
+    assert units("一二。", "zh") == ("一", "二")
