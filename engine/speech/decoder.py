@@ -32,9 +32,10 @@ class SpeechDecoder:
             config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise CheckpointError(f"{folder}: the config cannot be read: {error}") from error
-        unknown = sorted(set(config) - {"flow", "hift", "stream"})
-        if unknown or not {"flow", "hift"} <= set(config):
-            raise CheckpointError(f"{folder}/config.json needs flow and hift, not {unknown}")
+        if unknown := sorted(set(config) - {"flow", "hift", "stream"}):
+            raise CheckpointError(f"{folder}: unknown parts of the config: {', '.join(unknown)}")
+        if missing := sorted({"flow", "hift"} - set(config)):
+            raise CheckpointError(f"{folder}: the config lacks {', '.join(missing)}")
         with torch.device("meta"):
             flow = FlowDecoder(FlowConfig.from_json(config["flow"]))
             vocoder = HiFT(HiFTConfig.from_json(config["hift"]))
@@ -47,6 +48,11 @@ class SpeechDecoder:
     def sample_rate(self) -> int:
         """Samples per second of what comes out."""
         return self._vocoder.config.sampling_rate
+
+    @property
+    def vocoder(self) -> HiFT:
+        """The network from mel to samples, for measuring it on its own."""
+        return self._vocoder
 
     @property
     def token_rate(self) -> float:

@@ -162,6 +162,10 @@ class FlowDecoder(nn.Module):
         """Log-mel -> the domain the network works in."""
         return (mel - self.config.mel_scale.mean) / self.config.mel_scale.std
 
+    def unscaled(self, mel: Tensor) -> Tensor:
+        """The domain the network works in -> log-mel."""
+        return mel * self.config.mel_scale.std + self.config.mel_scale.mean
+
     def condition(self, prompt_mel: Tensor | None, like: Tensor) -> Tensor:
         """Scaled prompt frames first, zeros after, shaped as `like` (B, 80, T)."""
         condition = torch.zeros_like(like)
@@ -185,7 +189,7 @@ class FlowDecoder(nn.Module):
         mu = self.mu(tokens, noise.shape[2])
         condition = self.condition(prompt_mel, noise)
         mel = self.decoder(noise, mu, self.speaker(noise.shape[0]), condition, n_steps)
-        return mel * self.config.mel_scale.std + self.config.mel_scale.mean
+        return self.unscaled(mel)
 
 
 class FlowMatching(nn.Module):

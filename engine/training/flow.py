@@ -6,7 +6,7 @@ decoder streams. A direct loss on mu makes a few flow steps enough. What is expo
 average of the weights.
 
     python -m engine.training.flow --clips CLIPS --tokenizer MODEL/speech_tokenizer \
-        --pairs PAIRS --run RUN --minutes 28 --export MODEL/speech_decoder
+        --pairs PAIRS --run RUN --export MODEL/speech_decoder
 
 It leaves out making the clips (`engine.training.nano`) and the vocoder (`engine.training.vocoder`).
 """
@@ -16,7 +16,7 @@ import copy
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from torch.nn import functional as F
 
 from engine.checkpoint import save_weights
 from engine.speech.flow import FlowConfig, FlowDecoder, MelScale, estimator_input, mel_frames
+from engine.speech.flow_stream import FlowStream, StreamPlan, frame_noise
 from engine.speech.tokenizer import SpeechTokenizer
 from engine.training.flow_pairs import Pair, PairStore, clip_pairs, write_pairs
 from engine.training.nano.clips import ClipStore
@@ -43,13 +44,12 @@ class FlowTraining:
     crop_tokens: tuple[int, ...] = (8, 12, 16, 16, 16, 24, 32)  # one is drawn per batch
     start_share: float = 0.25  # of crops: from the clip's first token
     end_share: float = 0.15  # of crops: to the clip's last token
-    prompt_share: float = 0.7  # of crops longer than a group: leading mel given
+    prompt_share: float = 0.7  # of crops longer than a chunk: leading mel given
     prompt_noise: float = 0.1  # on the given mel, as generated mel is not perfect either
-    group_tokens: int = 8  # at most this much is generated after a prompt
-    held_back_frames: int = 4  # a prompt ends this much before its tokens do
     unconditional_share: float = 0.1  # of crops: nothing given, for guidance
     guess_weight: float = 1.0
     average_decay: float = 0.999
+    plan: StreamPlan = field(default_factory=StreamPlan)  # how the decoder will stream
     seed: int = 42
 
 
@@ -104,7 +104,7 @@ class FlowTask:
         size = max(1, self.settings.batch_frames // n_frames)
         first = int(np.searchsorted(self._lengths, n_tokens))
         # Longer clips have more to crop from.
-        weights = (self._lengths[first:] - n_tokens + self.settings.group_tokens).astype(float)
+        weights = (self._lengths[first:] - n_tokens + self.settings.plan.chunk_tokens).astype(float)
         chosen = first + rng.choice(len(weights), size, p=weights / weights.sum())
         crops = [self._crop(self._pairs[i], n_tokens, rng) for i in chosen]
         tokens = torch.from_numpy(np.stack([tokens for tokens, _ in crops]))
@@ -144,22 +144,25 @@ class FlowTask:
             torch._foreach_lerp_(averaged, list(self.flow.parameters()), weight)
 
     def evaluate(self) -> dict[str, float]:
-        """Mean absolute error of held-out log-mel: as generated, and as first guessed by mu."""
-        errors: list[float] = []
-        guesses: list[float] = []
-        std = self.config.mel_scale.std
-        for number, pair in enumerate(self._held_out):
-            tokens = torch.from_numpy(pair.tokens.astype(np.int64))[None]
-            truth = torch.from_numpy(pair.mel.astype(np.float32)).T[None]
-            generator = torch.Generator().manual_seed(number)
-            noise = torch.randn(truth.shape, generator=generator)
-            device = self.flow.encoder_proj.weight.device
-            tokens, truth, noise = tokens.to(device), truth.to(device), noise.to(device)
-            generated = self.average.generate(tokens, noise)
-            errors.append(F.l1_loss(generated, truth).item())
-            guess = self.average.mu(tokens, truth.shape[2])
-            guesses.append(F.l1_loss(guess, self.flow.scaled(truth)).item() * std)
-        return {"mel_l1": float(np.mean(errors)), "guess_l1": float(np.mean(guesses))}
+        """Mean absolute error of held-out log-mel: in one go, streamed, and as guessed by mu."""
+        device = self.flow.encoder_proj.weight.device
+        errors: dict[str, list[float]] = {"mel_l1": [], "streamed_l1": [], "guess_l1": []}
+        for pair in self._held_out:
+            codes = pair.tokens.tolist()
+            tokens = torch.tensor([codes], device=device)
+            truth = torch.from_numpy(pair.mel.astype(np.float32)).T[None].to(device)
+            n_mels, n_frames = truth.shape[1:]
+            noise = frame_noise(self.settings.plan.seed, 0, n_frames, n_mels)[None].to(device)
+            stream = FlowStream(self.average, self.settings.plan)
+            streamed = torch.cat([stream.push(codes), stream.finish()], dim=1)
+            guess = self.average.mu(tokens, n_frames)
+            for name, mel in (
+                ("mel_l1", self.average.generate(tokens, noise)),
+                ("streamed_l1", streamed[None]),
+                ("guess_l1", self.average.unscaled(guess)),
+            ):
+                errors[name].append(F.l1_loss(mel, truth).item())
+        return {name: float(np.mean(values)) for name, values in errors.items()}
 
     def sampler_state(self) -> dict[str, Any]:
         return {"n_batches": self._n_batches}
@@ -168,12 +171,13 @@ class FlowTask:
         self._n_batches = state["n_batches"]
 
     def export(self, folder: Path) -> None:
-        """Writes the averaged weights in half precision and the `flow` part of config.json."""
+        """Writes the averaged weights in half precision and what config.json says about them."""
         folder.mkdir(parents=True, exist_ok=True)
         save_weights(self.average, folder / "flow.safetensors", torch.float16)
         path = folder / "config.json"
         config = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         config["flow"] = self.config.to_json()
+        config["stream"] = asdict(self.settings.plan)
         path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
     def _crop(
@@ -192,14 +196,14 @@ class FlowTask:
         return tokens, pair.mel[frame : frame + mel_frames(n_tokens)].astype(np.float32)
 
     def _prompts(self, mel: Tensor, n_tokens: int, rng: np.random.Generator) -> Tensor:
-        """Leading frames of some crops, slightly disturbed; what follows is at most one group."""
+        """Leading frames of some crops, slightly disturbed; what follows is at most one chunk."""
         settings = self.settings
         condition = torch.zeros_like(mel)
         for row, truth in zip(condition, mel, strict=True):
-            n_new = settings.group_tokens
+            n_new = settings.plan.chunk_tokens
             if rng.random() < 0.5:
-                n_new = int(rng.integers(1, settings.group_tokens + 1))
-            n_prompt = mel_frames(max(0, n_tokens - n_new)) - settings.held_back_frames
+                n_new = int(rng.integers(1, settings.plan.chunk_tokens + 1))
+            n_prompt = mel_frames(max(0, n_tokens - n_new)) - settings.plan.held_back_frames
             if n_prompt <= 0 or rng.random() >= settings.prompt_share:
                 continue
             noise = torch.from_numpy(rng.standard_normal((len(truth), n_prompt), dtype=np.float32))
@@ -222,8 +226,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--pairs", type=Path, required=True)
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--export", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=1_000_000)
-    parser.add_argument("--minutes", type=float, default=28.0)
+    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--minutes", type=float, default=None)
     parser.add_argument("--lr", type=float, default=1.5e-3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")

@@ -11,6 +11,7 @@ import torch
 from engine.checkpoint import load_weights
 from engine.errors import TrainingDataError
 from engine.speech.flow import FlowConfig, FlowDecoder, mel_frames
+from engine.speech.flow_stream import StreamPlan
 from engine.training.flow import FlowTask, FlowTraining, measure_scale
 from engine.training.flow_pairs import Pair, PairStore, token_mel, write_pairs
 from engine.training.trainer import RunConfig, run
@@ -45,6 +46,7 @@ def test_training_brings_generated_mel_nearer_to_the_true_one(tmp_path: Path) ->
     after = task.evaluate()
     assert after["guess_l1"] < 0.8 * before["guess_l1"]
     assert after["mel_l1"] < 0.95 * before["mel_l1"]
+    assert after["streamed_l1"] < 0.95 * before["streamed_l1"]
 
 
 def test_crops_begin_mid_clip_and_prompts_never_cover_what_is_to_be_generated() -> None:
@@ -59,7 +61,7 @@ def test_crops_begin_mid_clip_and_prompts_never_cover_what_is_to_be_generated() 
             n_prompt = int(row.sum())
             prompted += n_prompt > 0
             assert row[:n_prompt].all()
-            assert n_prompt <= n_frames - _SETTINGS.held_back_frames
+            assert n_prompt <= n_frames - _SETTINGS.plan.held_back_frames
     assert prompted > 0
 
 
@@ -82,6 +84,7 @@ def test_export_can_be_loaded_and_leaves_the_vocoder_part_alone(tmp_path: Path) 
     assert stored["hift"] == {"base_channels": 16}
     config = FlowConfig.from_json(stored["flow"])
     assert config == task.config
+    assert StreamPlan(**stored["stream"]) == _SETTINGS.plan
     with torch.device("meta"):
         flow = FlowDecoder(config)
     load_weights(flow, tmp_path / "flow.safetensors")
