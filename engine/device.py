@@ -1,0 +1,29 @@
+"""Where the networks run and in which precision; chosen once, when a model is loaded."""
+
+import torch
+
+from engine.errors import RequestError
+
+
+def choose_device(wanted: str = "auto") -> torch.device:
+    """The device called ``wanted``, or for "auto" a CUDA device where there is one, else the CPU."""
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(wanted)
+    except RuntimeError as error:
+        raise RequestError(f"{wanted!r} is not the name of a device") from error
+    if device.type == "cpu":
+        return device
+    if device.type != "cuda" or not torch.cuda.is_available():
+        raise RequestError(f"this machine has no device {wanted!r}; use cpu")
+    if device.index is not None and device.index >= torch.cuda.device_count():
+        raise RequestError(f"there is no {wanted!r}: {torch.cuda.device_count()} devices are here")
+    return device
+
+
+def choose_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 on a CUDA device that computes in it, else float32."""
+    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.bfloat16
+    return torch.float32

@@ -1,0 +1,143 @@
+"""The token loop: prefill, main step, MCTP step, each feeding whatever its network has not seen.
+
+Every new token is made by the network its schedule names. A main step feeds the backbone all tokens
+it has not cached; a step of MCTP module k feeds that module every state of the level before that it
+has not used. Nothing is computed twice and tokens of a module are final.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from engine.cancel import CancelToken
+from engine.errors import RequestError
+from engine.models.decoder import Decoder
+from engine.models.kv_cache import KVCache
+from engine.models.speech_lm import SpeechLM
+from engine.modes import ForwardSchedule
+from engine.sampling import sample
+from engine.sampling_params import SamplingParams
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One new token and its maker: 0 for the main LLM, k for MCTP module k."""
+
+    token_id: int
+    maker: int
+
+
+class DecodeState:
+    """All tokens of a conversation so far and what the networks remember of them.
+
+    It belongs to the thread that generates. ``truncate`` takes it back to a prefix, so that a later
+    turn continues from there.
+    """
+
+    def __init__(self, decoder: Decoder, capacity: int = 256) -> None:
+        config = decoder.config
+        self._limit = config.max_position_embeddings
+        capacity = min(capacity, self._limit)
+        self.cache = KVCache(config, capacity, dtype=decoder.dtype, device=decoder.device)
+        self._n_tokens = 0
+        self._ids = torch.empty(capacity, dtype=torch.long, device=decoder.device)
+        # Row i of level k is the state that entry i of the cache's level k came to.
+        shape = (config.depth, capacity, config.hidden_size)
+        self._states = torch.empty(shape, dtype=decoder.dtype, device=decoder.device)
+
+    @property
+    def ids(self) -> Tensor:
+        """All token ids so far, (T,)."""
+        return self._ids[: self._n_tokens]
+
+    def append(self, token_ids: Sequence[int]) -> None:
+        """Adds tokens that no network has seen yet."""
+        stop = self._n_tokens + len(token_ids)
+        self.reserve(stop)
+        self._ids[self._n_tokens : stop] = torch.tensor(token_ids, dtype=torch.long)
+        self._n_tokens = stop
+
+    def truncate(self, n_tokens: int) -> None:
+        """Forgets all tokens past the first ``n_tokens`` and whatever was computed from them."""
+        assert n_tokens <= self._n_tokens, f"{n_tokens} tokens of {self._n_tokens}"
+        self._n_tokens = n_tokens
+        self.cache.truncate(n_tokens)
+
+    def keep_common_prefix(self, token_ids: Sequence[int]) -> None:
+        """Becomes ``token_ids``, keeping what was computed for the part they share with it.
+
+        The last token always counts as unseen, because the next one is drawn from its state.
+        """
+        old = self.ids.tolist()
+        shared = 0
+        for mine, theirs in zip(old, token_ids[:-1], strict=False):
+            if mine != theirs:
+                break
+            shared += 1
+        self.truncate(shared)
+        self.append(token_ids[shared:])
+
+    def reserve(self, capacity: int) -> None:
+        """Makes room for ``capacity`` tokens in all."""
+        if capacity > self._limit:
+            raise RequestError(f"the conversation is longer than {self._limit} tokens")
+        if capacity <= self.cache.capacity:
+            return
+        self.cache.grow(capacity)
+        ids, states = self._ids, self._states
+        self._ids = ids.new_empty(capacity)
+        self._ids[: ids.shape[0]] = ids
+        self._states = states.new_empty((states.shape[0], capacity, states.shape[2]))
+        self._states[:, : states.shape[1]] = states
+
+    def next_logits(self, decoder: Decoder, maker: int) -> Tensor:
+        """Logits (V,) of the next token as ``maker`` makes it; feeds that network what it lacks."""
+        entries = slice(self.cache.length(maker), self._n_tokens - maker)
+        assert entries.start < entries.stop, f"level {maker} has nothing new to feed"
+        ids = self._ids[entries.start + maker : self._n_tokens]
+        if maker == 0:
+            states = decoder.main_step(ids, self.cache)
+        else:
+            assert self.cache.length(maker - 1) >= entries.stop, f"level {maker - 1} lags behind"
+            before = self._states[maker - 1, entries]
+            states = decoder.mctp_step(maker, ids, before, self.cache)
+        if maker < decoder.config.depth:
+            self._states[maker, entries] = states
+        return decoder.logits(states[-1:])[0]
+
+
+@torch.inference_mode()
+def generate(
+    model: Decoder | SpeechLM,
+    prompt_ids: Sequence[int],
+    schedule: ForwardSchedule,
+    params: SamplingParams,
+    cancel: CancelToken | None = None,
+    eos_ids: Collection[int] = (),
+    state: DecodeState | None = None,
+) -> Iterator[Step]:
+    """Yields new tokens one by one, the end token included, until it, the limit or ``cancel``.
+
+    ``prompt_ids`` is the whole prompt. With ``state``, what it shares with the tokens there is not
+    computed again, and the state is left for the next turn. A ``SpeechLM`` is prepared anew on
+    every call; keep a ``Decoder`` to generate more than once.
+    """
+    decoder = model if isinstance(model, Decoder) else Decoder(model)
+    if not prompt_ids:
+        raise RequestError("there is no prompt to continue")
+    state = DecodeState(decoder) if state is None else state
+    state.keep_common_prefix(prompt_ids)
+    state.reserve(len(prompt_ids) + params.max_new_tokens)
+    generator = torch.Generator(decoder.device).manual_seed(params.seed)
+    for n in range(params.max_new_tokens):
+        if cancel is not None and cancel.is_cancelled:
+            return
+        maker = schedule.maker(n)
+        logits = state.next_logits(decoder, maker)
+        token_id = sample(logits, params, generator, state.ids)
+        state.append((token_id,))
+        yield Step(token_id, maker)
+        if token_id in eos_ids:
+            return

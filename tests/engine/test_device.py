@@ -1,0 +1,46 @@
+"""The device and the precision are chosen once and a wrong wish is refused."""
+
+import pytest
+import torch
+
+from engine.device import choose_device, choose_dtype
+from engine.errors import RequestError
+
+
+@pytest.fixture
+def no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+@pytest.fixture
+def one_cuda_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+
+
+@pytest.mark.usefixtures("no_cuda")
+def test_without_cuda_the_cpu_computes_in_single_precision() -> None:
+    assert choose_device() == torch.device("cpu")
+    assert choose_dtype(torch.device("cpu")) == torch.float32
+
+
+@pytest.mark.usefixtures("one_cuda_device")
+def test_a_cuda_device_is_preferred_and_computes_in_half_precision() -> None:
+    assert choose_device() == torch.device("cuda")
+    assert choose_device("cuda:0") == torch.device("cuda:0")
+    assert choose_device("cpu") == torch.device("cpu")
+    assert choose_dtype(torch.device("cuda")) == torch.bfloat16
+
+
+@pytest.mark.usefixtures("one_cuda_device")
+@pytest.mark.parametrize("wanted", ["cuda:1", "xpu", "a toaster"])
+def test_a_device_that_is_not_here_is_refused(wanted: str) -> None:
+    with pytest.raises(RequestError):
+        choose_device(wanted)
+
+
+@pytest.mark.usefixtures("no_cuda")
+def test_cuda_is_refused_where_there_is_none() -> None:
+    with pytest.raises(RequestError, match="use cpu"):
+        choose_device("cuda")
