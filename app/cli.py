@@ -76,7 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     own = given[: command + 1] if given[command] in _PASSED_ON else given
     parsed = parser().parse_args(own)
     parsed.rest = given[len(own) :]
-    log.configure(parsed.verbose)
+    if given[command] not in _PASSED_ON:
+        log.configure(parsed.verbose)
     try:
         code: int = parsed.run(parsed)
         sys.stdout.flush()

@@ -28,9 +28,9 @@ from engine.events import (
     TextDelta,
     TimingsMs,
 )
-from engine.generate import generate
+from engine.generate import DecodeState, generate
 from engine.interleave import AudioGroup, Deinterleaver, Text
-from engine.models.speech_lm import SpeechLM
+from engine.models.decoder import Decoder
 from engine.modes import ForwardSchedule, InferenceMode
 from engine.requests import ReplyRequest, Task
 from engine.sampling_params import SamplingParams
@@ -48,13 +48,13 @@ _SHORTEST_QUESTION_S = 0.08
 class SpeechEngine:
     """Answers requests one at a time; belongs to one thread, the one that calls it.
 
-    It keeps nothing from one reply to the next: what a reply needs of the past stands in its
-    request.
+    What a reply needs of the past stands in its request; the engine only remembers what its
+    networks computed for the last prompt, and uses it again as far as the next one begins alike.
     """
 
     def __init__(
         self,
-        lm: SpeechLM,
+        lm: Decoder,
         text_tokenizer: TextTokenizer,
         speech_tokenizer: SpeechTokenizer,
         speech_decoder: SpeechDecoder,
@@ -67,6 +67,7 @@ class SpeechEngine:
         self.speech_decoder = speech_decoder
         self.default_params = default_params or SamplingParams()
         self._clock = clock
+        self._state = DecodeState(lm)
 
     @classmethod
     def load(
@@ -83,6 +84,10 @@ class SpeechEngine:
             torch.set_num_threads(threads)
         return cls(*load_components(Path(folder), device, dtype))
 
+    def forget(self) -> None:
+        """Drops what was computed for the last prompt, and frees its memory."""
+        self._state = DecodeState(self.lm)
+
     def warmup(self) -> None:
         """Runs every part once, so that the first reply is as fast as the next."""
         tone = np.sin(np.arange(16000, dtype=np.float32) * 0.05)
@@ -97,6 +102,7 @@ class SpeechEngine:
         stream = self.speech_decoder.stream()
         stream.push((0,) * 8)
         stream.finish()
+        self.forget()
 
     @torch.inference_mode()
     def respond(
@@ -152,11 +158,13 @@ class SpeechEngine:
         ids, params = self._prompt(request, codes)
         vocabulary = self.text_tokenizer.vocabulary
         schedule = ForwardSchedule(request.mode.pairs, self.lm.config.depth)
-        steps = generate(self.lm, ids, schedule, params, cancel, vocabulary.eos_ids)
+        steps = generate(
+            self.lm, ids, schedule, params, cancel, vocabulary.eos_ids, state=self._state
+        )
         stopped = False
         with closing(steps):
             for step in steps:
-                reply.stamp("prefill")
+                reply.stamp("prefill")  # drawing the token from its logits takes no time
                 reply.stamp("first_token")
                 stopped = step.token_id in vocabulary.eos_ids
                 yield from reply.push(step.token_id)

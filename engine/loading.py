@@ -11,6 +11,7 @@ from engine.checkpoint import load_weights
 from engine.config import ModelConfig
 from engine.device import choose_device, choose_dtype
 from engine.errors import CheckpointError, RequestError
+from engine.models.decoder import Decoder
 from engine.models.speech_lm import SpeechLM
 from engine.sampling_params import SamplingParams
 from engine.speech.decoder import SpeechDecoder
@@ -37,7 +38,7 @@ _NONSENSE = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeE
 
 def load_components(
     folder: Path, device_name: str, dtype: torch.dtype | None
-) -> tuple[SpeechLM, TextTokenizer, SpeechTokenizer, SpeechDecoder, SamplingParams]:
+) -> tuple[Decoder, TextTokenizer, SpeechTokenizer, SpeechDecoder, SamplingParams]:
     """The parts of the model in ``folder``, on the named device."""
     if missing := missing_files(folder):
         raise CheckpointError(f"{folder}: the model lacks {', '.join(missing)}")
@@ -50,13 +51,12 @@ def load_components(
 
 def _load(
     folder: Path, device: torch.device, dtype: torch.dtype
-) -> tuple[SpeechLM, TextTokenizer, SpeechTokenizer, SpeechDecoder, SamplingParams]:
+) -> tuple[Decoder, TextTokenizer, SpeechTokenizer, SpeechDecoder, SamplingParams]:
     text_tokenizer = TextTokenizer.load(folder / "tokenizer.json")
     config = ModelConfig.from_json(folder / "config.json")
     with torch.device("meta"):
         lm = SpeechLM(config)
     load_weights(lm, folder, dtype=dtype, device=device)
-    lm.eval()
     speech_tokenizer = SpeechTokenizer.load(folder / "speech_tokenizer", device)
     speech_decoder = SpeechDecoder.load(folder / "speech_decoder", device)
     vocabulary = text_tokenizer.vocabulary
@@ -71,7 +71,7 @@ def _load(
             f"{vocabulary.n_audio} (text tokenizer), {speech_tokenizer.n_codes} (speech tokenizer),"
             f" {speech_decoder.n_codes} (speech decoder)"
         )
-    return lm, text_tokenizer, speech_tokenizer, speech_decoder, default_params(folder)
+    return Decoder(lm), text_tokenizer, speech_tokenizer, speech_decoder, default_params(folder)
 
 
 def default_params(folder: Path) -> SamplingParams:

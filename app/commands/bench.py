@@ -12,9 +12,15 @@ def add_to(commands: options.SubParsers) -> None:
     """Declares the command."""
     parser = commands.add_parser("bench", help="measure speed and latency on this machine")
     parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
-    parser.add_argument("--repeats", type=int, default=7, metavar="N", help="default 7")
     parser.add_argument(
-        "--tokens", type=int, default=256, metavar="N", help="tokens a measured run (default 256)"
+        "--repeats", type=options.positive, default=7, metavar="N", help="default 7"
+    )
+    parser.add_argument(
+        "--tokens",
+        type=options.positive,
+        default=256,
+        metavar="N",
+        help="of each run (default 256)",
     )
     parser.add_argument(
         "--random",

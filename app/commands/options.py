@@ -23,7 +23,7 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
         "--model", default="nano", metavar="nano|DIR", help="a model's name or folder"
     )
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default auto)")
-    parser.add_argument("--threads", type=_positive, help="CPU threads (default: torch decides)")
+    parser.add_argument("--threads", type=positive, help="CPU threads (default: torch decides)")
 
 
 def add_reply_options(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +38,7 @@ def add_reply_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, help="repeat a sampled reply")
     parser.add_argument("--greedy", action="store_true", help="always take the likeliest token")
-    parser.add_argument("--max-tokens", type=_positive, help="longest reply, in tokens")
+    parser.add_argument("--max-tokens", type=positive, help="longest reply, in tokens")
 
 
 def load_engine(arguments: argparse.Namespace) -> SpeechEngine:
@@ -61,7 +61,8 @@ def sampling(arguments: argparse.Namespace, defaults: SamplingParams) -> Samplin
     return params
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """A whole number of 1 or more, as an argument type."""
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
