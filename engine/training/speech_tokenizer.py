@@ -2,16 +2,13 @@
 
 Log-mel -> encoder -> one vector per 80 ms -> quantised -> phonemes by CTC, the way GLM-4-Voice's
 tokenizer was supervised by transcripts; the log-mel of clean answer clips is rebuilt with a small
-weight, so that duration and melody survive. The heads are used in training only.
-
-    python -m engine.training.speech_tokenizer --clips CLIPS --run RUN --export FOLDER
+weight, so that duration and melody survive. The heads are used in training only. `TokenizerTask` is
+run by `engine.training.trainer`; `engine.training.nano.making` does so with the recipe's numbers.
 
 It leaves out making the clips (`engine.training.nano`) and batching them (`tokenizer_batches`).
 """
 
-import argparse
 import json
-import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,19 +20,10 @@ from torch import Tensor, nn
 
 from engine.checkpoint import save_weights
 from engine.models.whisper_vq import FRAMES_PER_TOKEN, WhisperVQConfig, WhisperVQEncoder
-from engine.training.nano.augment import augment
-from engine.training.nano.clips import ClipStore
-from engine.training.nano.phonemes import PHONEMES
+from engine.training.aligned_speech import SOUNDS, UNLABELLED
 from engine.training.optim import ParameterGroup
-from engine.training.tokenizer_batches import (
-    Batch,
-    BatchSettings,
-    ClipBatches,
-    LabelledClip,
-    labelled_clips,
-)
+from engine.training.tokenizer_batches import Batch, ClipBatches, LabelledClip
 from engine.training.tokenizer_start import start_encoder
-from engine.training.trainer import RunConfig, run
 from engine.training.vector_quantiser import EmaQuantiser
 
 LEARNING_RATE = 1e-3
@@ -51,12 +39,14 @@ class TokenizerObjective:
     CTC loss per phoneme to fall; then the share of clips that are quantised grows from 0 to 1.
     """
 
+    aligned_steps: int = 400  # the first steps, on speech whose frames are labelled
     quantise_below_ctc: float = 1.0
     quantise_from_step: int = 1500  # at the latest
     ramp_steps: int = 150
     reseed_every: int = 20
     commitment_weight: float = 0.25
     mel_weight: float = 0.2
+    sounds_weight: float = 2.0
 
 
 class TokenizerHeads(nn.Module):
@@ -69,15 +59,17 @@ class TokenizerHeads(nn.Module):
         self.refine = nn.Conv1d(width, width, kernel_size=3, padding=1)
         self.norm = nn.LayerNorm(width)
         self.phonemes = nn.Linear(width, 1 + n_phonemes)  # 0 is CTC's blank
+        self.sounds = nn.Linear(width, len(SOUNDS))
         self.mel = nn.Linear(width, FRAMES_PER_TOKEN * n_mels)
 
-    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, T, D) -> phoneme logits (B, 4 T, 1 + P), log-mel (B, n_mels, 8 T)."""
+    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, T, D) -> phoneme and sound logits (B, 4 T, ...), log-mel (B, n_mels, 8 T)."""
         mixed = tokens + F.gelu(self.mix(tokens.transpose(1, 2))).transpose(1, 2)
         frames = self.expand(mixed).unflatten(-1, (SUB_FRAMES, -1)).flatten(1, 2)
         frames = frames + F.gelu(self.refine(frames.transpose(1, 2))).transpose(1, 2)
         mel = self.mel(mixed).unflatten(-1, (FRAMES_PER_TOKEN, -1)).flatten(1, 2).transpose(1, 2)
-        return self.phonemes(self.norm(frames)), mel
+        frames = self.norm(frames)
+        return self.phonemes(frames), self.sounds(frames), mel
 
 
 class TokenizerTask:
@@ -103,6 +95,7 @@ class TokenizerTask:
         self._seen: list[tuple[Tensor, Tensor | None]] = []  # this step's vectors and their codes
         self._vectors: list[Tensor] = []  # of the latest steps, for the first codebook
         self._recent_ctc = float("inf")
+        self._step = 0
         self._ramp = 0  # steps since quantising started
 
     def modules(self) -> dict[str, nn.Module]:
@@ -120,7 +113,9 @@ class TokenizerTask:
         return [ParameterGroup(matrices), ParameterGroup(vectors, weight_decay=0.0)]
 
     def next_batch(self) -> Batch:
-        return self._batches.draw()
+        aligned = self._step < self._objective.aligned_steps
+        batch = self._batches.draw_aligned(self._step) if aligned else self._batches.draw()
+        return batch.to(self._device)
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         """CTC over phonemes, plus small terms for commitment and for the rebuilt log-mel."""
@@ -134,15 +129,22 @@ class TokenizerTask:
         if self._quantiser.started:
             quantised, ids, commitment = self._quantiser.quantise(codes)
             share = min(1.0, self._ramp / objective.ramp_steps)
-            chosen = (torch.rand(len(real)) < share)[:, None].expand_as(real)[real]  # whole clips
+            drawn = torch.rand(len(real), 1, device=real.device) < share  # whole clips
+            chosen = drawn.expand_as(real)[real]
             codes = torch.where(chosen[:, None], quantised, codes)
             total = total + objective.commitment_weight * commitment
             figures["commitment"] = commitment.item()
         self._seen.append((seen, ids))
-        logits, mel = self.heads(torch.zeros_like(hidden).masked_scatter(real[..., None], codes))
+        logits, sounds, mel = self.heads(
+            torch.zeros_like(hidden).masked_scatter(real[..., None], codes)
+        )
         ctc = _ctc(logits, batch)
         total = total + ctc
         figures["ctc"] = ctc.item()
+        if batch.sounds is not None:
+            error = F.cross_entropy(sounds.transpose(1, 2), batch.sounds, ignore_index=UNLABELLED)
+            total = total + objective.sounds_weight * error
+            figures["sounds"] = error.item()
         self._recent_ctc = min(self._recent_ctc, 10.0) * 0.95 + 0.05 * figures["ctc"]
         if bool(batch.rebuild.any()):
             counted = _mask(batch.n_frames, mel.shape[2]) & batch.rebuild[:, None]  # (B, 8 T)
@@ -153,6 +155,7 @@ class TokenizerTask:
 
     def after_step(self, step: int) -> None:
         """Moves the codebook; makes the first one when the warm-up of the encoder is over."""
+        self._step = step
         seen, self._seen = self._seen, []
         if not seen:
             return
@@ -179,13 +182,13 @@ class TokenizerTask:
         used: list[Tensor] = []
         for start in range(0, len(self._held_out), _HELD_OUT_BATCH):
             clips = self._held_out[start : start + _HELD_OUT_BATCH]
-            batch = self._batches.plain(clips)
+            batch = self._batches.plain(clips).to(self._device)
             hidden, real = self._encode(batch)
             if self._quantiser.started:
                 ids = self.encoder.quantise(hidden)
                 used.append(ids[real])
                 hidden = self.encoder.codebook(ids)
-            logits, _ = self.heads(hidden * real[..., None])
+            logits, _, _ = self.heads(hidden * real[..., None])
             for clip, row, n in zip(clips, logits, batch.n_tokens.tolist(), strict=True):
                 heard = greedy_phonemes(row[: n * SUB_FRAMES], self._inventory)
                 wrong, total = counts.get(clip.group, (0, 0))
@@ -199,6 +202,7 @@ class TokenizerTask:
 
     def sampler_state(self) -> dict[str, Any]:
         return {
+            "step": self._step,
             "place": self._batches.place,
             "vectors": self._vectors,
             "recent_ctc": self._recent_ctc,
@@ -207,16 +211,23 @@ class TokenizerTask:
 
     def load_sampler_state(self, state: dict[str, Any]) -> None:
         self._batches.move_to(state["place"])
+        self._step = state["step"]
         self._vectors = list(state["vectors"])
         self._recent_ctc = state["recent_ctc"]
         self._ramp = state["ramp"]
 
     def export(self, folder: Path) -> None:
         """Writes the tokenizer alone, in the released layout and half precision."""
+        if not self._quantiser.started:  # a run that ended early
+            self._quantiser.start(torch.cat(self._vectors))
         folder.mkdir(parents=True, exist_ok=True)
         config = {**asdict(self.config), "pooling_position": self.config.quantize_position}
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         save_weights(self.encoder, folder / "model.safetensors", torch.float16)
+
+    @property
+    def _device(self) -> torch.device:
+        return self.encoder.conv1.weight.device
 
     def _encode(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """States (B, T, D) and which of them are of the clips (B, T)."""
@@ -263,42 +274,4 @@ def _code_usage(ids: Tensor, n_codes: int) -> dict[str, float]:
 
 def _mask(lengths: Tensor, n: int) -> Tensor:
     """(B,) -> (B, n), true inside each length."""
-    return torch.arange(n) < lengths[:, None]
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Trains from a store of clips, resumes where it was stopped, exports at the end."""
-    parser = argparse.ArgumentParser(description="Trains nano's speech tokenizer.")
-    parser.add_argument("--clips", type=Path, required=True, help="the store of clips")
-    parser.add_argument("--run", type=Path, required=True, help="folder of the run")
-    parser.add_argument("--export", type=Path, required=True, help="folder to write the model to")
-    parser.add_argument("--minutes", type=float, default=38.0)
-    parser.add_argument("--batch-s", type=float, default=BatchSettings.batch_s)
-    parser.add_argument("--held-out", type=int, default=160, help="clips to measure on")
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    torch.set_num_threads(1)
-    model = WhisperVQConfig.nano()
-    store = ClipStore(options.clips)
-    settings = BatchSettings(batch_s=options.batch_s)
-    clips = labelled_clips(store, "train")
-    batches = ClipBatches(clips, PHONEMES, augment, model.num_mel_bins, settings)
-    held_out = labelled_clips(store, "test")
-    chosen = held_out[:: max(1, len(held_out) // options.held_out)]
-    task = TokenizerTask(model, batches, chosen, PHONEMES)
-    config = RunConfig(
-        steps=1_000_000,
-        lr=LEARNING_RATE,
-        weight_decay=0.01,
-        betas=(0.9, 0.98),
-        warmup_fraction=0.05,
-        floor_fraction=0.02,
-        eval_every=200,
-        max_minutes=options.minutes,
-    )
-    run(task, config, options.run)
-    task.export(options.export)
-
-
-if __name__ == "__main__":
-    main()
+    return torch.arange(n, device=lengths.device) < lengths[:, None]

@@ -1,11 +1,11 @@
 """Batches for the speech tokenizer: clips augmented afresh, gathered by length, as masked log-mels.
 
 Where a run is in its epoch is all the state there is: every draw is seeded by its place, so a
-resumed run sees the same batches as one that was never stopped.
+resumed run sees the same clips as one that was never stopped (of aligned speech, the same words).
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import soxr
@@ -16,6 +16,7 @@ from torch import Tensor
 from engine.errors import TrainingDataError
 from engine.models.whisper_vq import FRAMES_PER_TOKEN
 from engine.speech.frontend import HOP, SAMPLE_RATE, whisper_log_mel
+from engine.training.aligned_speech import UNLABELLED, draw_aligned
 from engine.training.nano.clips import ClipStore
 from engine.training.nano.voices import ANSWER_VOICE
 
@@ -23,7 +24,7 @@ Samples = NDArray[np.float32]
 Augment = Callable[[Samples, np.random.Generator], Samples]
 
 _SAMPLES_PER_TOKEN = HOP * FRAMES_PER_TOKEN
-_AUGMENTATION, _FEATURES = 1, 2  # the uses of randomness in one place of an epoch
+_AUGMENTATION, _FEATURES, _ALIGNED = 1, 2, 3  # the uses of randomness in one place of an epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,17 @@ class Batch:
     rebuild: Tensor  # (B,) true where target_mel counts
     phonemes: Tensor  # (sum of n_phonemes,)
     n_phonemes: Tensor  # (B,)
+    sounds: Tensor | None = None  # (B, T / 2) of every 20 ms, where they are known
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on another device."""
+        return Batch(
+            **{
+                field.name: None if value is None else value.to(device)
+                for field in fields(self)
+                for value in [getattr(self, field.name)]
+            }
+        )
 
 
 def labelled_clips(store: ClipStore, split: str) -> list[LabelledClip]:
@@ -133,6 +145,21 @@ class ClipBatches:
             self._batches, self._batch_number = [], 0
             self._pool_number += 1
         return batch
+
+    def draw_aligned(self, number: int) -> Batch:
+        """Fresh speech with the sound of every frame known; each number is another batch."""
+        settings = self._settings
+        rng = np.random.default_rng((settings.seed, number, _ALIGNED))
+        pool_s, clips = 0.0, []
+        while pool_s < settings.batch_s:
+            clips.append(draw_aligned(rng))
+            pool_s += len(clips[-1].samples) / SAMPLE_RATE
+        takes = [_Take(clip.samples, clip.phonemes, rebuild=False) for clip in clips]
+        batch = self._collate(takes, rng)
+        sounds = torch.full((len(clips), batch.mel.shape[2] // 2), UNLABELLED)
+        for row, clip in zip(sounds, clips, strict=True):
+            row[: len(clip.frames)] = torch.from_numpy(clip.frames)[: len(row)]
+        return replace(batch, sounds=sounds)
 
     def plain(self, clips: Sequence[LabelledClip]) -> Batch:
         """These clips as they are, to measure on."""

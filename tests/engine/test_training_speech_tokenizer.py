@@ -23,6 +23,7 @@ from engine.training.vector_quantiser import EmaQuantiser
 
 INVENTORY = ("a", "b", "c")
 CONFIG = WhisperVQConfig.tiny()
+_FROM_CLIPS = TokenizerObjective(aligned_steps=0)
 SETTINGS = BatchSettings(batch_s=3.0, pool_s=8.0)
 
 
@@ -55,7 +56,7 @@ def _task(objective: TokenizerObjective | None = None) -> TokenizerTask:
     torch.manual_seed(0)
     batches = _batches([_clip(number) for number in range(24)])
     held_out = [_clip(number) for number in range(100, 104)]
-    return TokenizerTask(CONFIG, batches, held_out, INVENTORY, objective)
+    return TokenizerTask(CONFIG, batches, held_out, INVENTORY, objective or _FROM_CLIPS)
 
 
 def test_batches_hold_like_lengths_and_no_more_than_their_share() -> None:
@@ -94,7 +95,9 @@ def test_only_clean_answer_clips_are_rebuilt() -> None:
 
 
 def test_training_lowers_the_loss_and_makes_a_codebook(tmp_path: Path) -> None:
-    task = _task(TokenizerObjective(quantise_from_step=20, ramp_steps=5, reseed_every=5))
+    task = _task(
+        TokenizerObjective(aligned_steps=0, quantise_from_step=20, ramp_steps=5, reseed_every=5)
+    )
     batch = task.next_batch()
     before = task.loss(batch)[0].item()
     task.after_step(0)
@@ -110,7 +113,7 @@ def test_training_lowers_the_loss_and_makes_a_codebook(tmp_path: Path) -> None:
 
 
 def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(tmp_path: Path) -> None:
-    objective = TokenizerObjective(quantise_from_step=3, ramp_steps=4)
+    objective = TokenizerObjective(aligned_steps=0, quantise_from_step=3, ramp_steps=4)
     whole, halves = _task(objective), _task(objective)
     schedule = RunConfig(steps=10, lr=1e-3)
     run(whole, schedule, tmp_path / "whole", progress_bar=False)
@@ -137,7 +140,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been_stopped(tmp_path: Path) -> 
 
 
 def test_quantising_waits_until_phonemes_are_told_apart() -> None:
-    task = _task(TokenizerObjective(quantise_below_ctc=0.0, quantise_from_step=10))
+    task = _task(TokenizerObjective(aligned_steps=0, quantise_below_ctc=0.0, quantise_from_step=10))
     for step in range(1, 11):
         assert "commitment" not in task.loss(task.next_batch())[1]
         task.after_step(step)
@@ -145,7 +148,7 @@ def test_quantising_waits_until_phonemes_are_told_apart() -> None:
 
 
 def test_the_export_gives_the_tokens_of_the_trained_encoder(tmp_path: Path) -> None:
-    task = _task(TokenizerObjective(quantise_from_step=2))
+    task = _task(TokenizerObjective(aligned_steps=0, quantise_from_step=2))
     for step in range(1, 4):
         task.loss(task.next_batch())
         task.after_step(step)
@@ -156,6 +159,14 @@ def test_the_export_gives_the_tokens_of_the_trained_encoder(tmp_path: Path) -> N
     halved = {name: tensor.half() for name, tensor in task.encoder.state_dict().items()}
     rounded.load_state_dict(halved)
     assert tokenizer.encode(samples, 16_000) == SpeechTokenizer(rounded).encode(samples, 16_000)
+
+
+def test_a_run_that_ended_before_quantising_still_exports_a_codebook(tmp_path: Path) -> None:
+    task = _task()
+    task.loss(task.next_batch())
+    task.after_step(1)
+    task.export(tmp_path)
+    assert len(set(SpeechTokenizer.load(tmp_path).encode(_clip(5).load(), 16_000))) > 1
 
 
 def test_the_first_codebook_lies_on_the_clusters() -> None:
