@@ -151,9 +151,9 @@ class Recording:
         """Writes the sound to a file."""
         audio_files.write_audio(path, self.samples, self._sample_rate)
 
-    def exit_code(self, path: Path | None, interrupted: bool) -> int:
+    def exit_code(self, path: Path | None, cancel: CancelToken) -> int:
         """The exit code of a command whose sound was to go to ``path``."""
-        if interrupted:
+        if cancel.is_cancelled:
             return _INTERRUPTED
         if path is not None and not self.has_sound:
             print(f"parley: the reply has no sound: {path} is not written", file=sys.stderr)
@@ -165,45 +165,44 @@ class Recording:
 class Reply:
     """A reply that is over, and the conversation with it."""
 
-    text: str
     stats: ReplyStats
-    is_cancelled: bool
     conversation: Conversation
 
 
 def carry_out(
-    engine: "SpeechEngine", request: ReplyRequest, show: Reporter, recording: Recording
+    engine: "SpeechEngine",
+    request: ReplyRequest,
+    show: Reporter,
+    recording: Recording,
+    cancel: CancelToken,
 ) -> Reply:
-    """Generates one reply; Ctrl-C ends it early, and what was generated is kept."""
+    """Generates one reply; a cancelled one ends early, and what was generated is kept."""
     started = time.monotonic()
-    with cancel_on_interrupt() as cancel:
-        for event in engine.respond(request, cancel):
-            match event:
-                case TextDelta():
-                    show.text(event.text)
-                case AudioChunk():
-                    recording.add(event)
-                    show.audio(event, 1000 * (time.monotonic() - started))
-                case ReplyEnded():
-                    show.ended(event)
-                    return Reply(
-                        event.stats.text,
-                        event.stats,
-                        event.reason is EndReason.CANCELLED,
-                        request.continued(event.stats),
-                    )
-                case EngineFailed():
-                    raise AppError(event.message)
-                case Loading():
-                    pass
-                case _:
-                    assert_never(event)
+    for event in engine.respond(request, cancel):
+        match event:
+            case TextDelta():
+                show.text(event.text)
+            case AudioChunk():
+                recording.add(event)
+                show.audio(event, 1000 * (time.monotonic() - started))
+            case ReplyEnded():
+                show.ended(event)
+                return Reply(event.stats, request.continued(event.stats))
+            case EngineFailed():
+                raise AppError(event.message)
+            case Loading():
+                pass
+            case _:
+                assert_never(event)
     raise AssertionError("a reply ends with ReplyEnded or EngineFailed")
 
 
 @contextmanager
 def cancel_on_interrupt() -> Iterator[CancelToken]:
-    """A token that Ctrl-C cancels; a second Ctrl-C interrupts the program as usual."""
+    """A token that Ctrl-C cancels; a second Ctrl-C interrupts the program as usual.
+
+    It should span the writing of the reply too, so that one Ctrl-C never loses what was generated.
+    """
     cancel = CancelToken()
 
     def handle(signal_number: int, frame: FrameType | None) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from app import audio_files
 from app.commands import options
-from app.replies import Recording, carry_out, reporter
+from app.replies import Recording, cancel_on_interrupt, carry_out, reporter
 from engine.conversation import Conversation
 from engine.requests import ReplyRequest
 
@@ -33,15 +33,15 @@ def run(arguments: argparse.Namespace) -> int:
     conversation = Conversation()
     recording = Recording()
     show = reporter(arguments.json)
-    interrupted = False
-    try:
-        for turn_id, question in enumerate(questions):
-            request = ReplyRequest(turn_id, conversation, question, arguments.mode, params)
-            reply = carry_out(engine, request, show, recording)
-            conversation = reply.conversation
-            if interrupted := reply.is_cancelled:
-                break
-    finally:
-        if arguments.out is not None and recording.has_sound:
-            recording.write(arguments.out)
-    return recording.exit_code(arguments.out, interrupted)
+    with cancel_on_interrupt() as cancel:
+        try:
+            for turn_id, question in enumerate(questions):
+                request = ReplyRequest(turn_id, conversation, question, arguments.mode, params)
+                reply = carry_out(engine, request, show, recording, cancel)
+                conversation = reply.conversation
+                if cancel.is_cancelled:
+                    break
+        finally:
+            if arguments.out is not None and recording.has_sound:
+                recording.write(arguments.out)
+    return recording.exit_code(arguments.out, cancel)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from app import audio_files
 from app.commands import options
-from app.replies import Recording, carry_out, reporter
+from app.replies import Recording, cancel_on_interrupt, carry_out, reporter
 from engine.conversation import Conversation
 from engine.requests import ReplyRequest
 
@@ -34,12 +34,13 @@ def run(arguments: argparse.Namespace) -> int:
         turn_id += 1
         recording = Recording()
         request = ReplyRequest(turn_id, conversation, question, arguments.mode, params)
-        reply = carry_out(engine, request, show, recording)
-        conversation = reply.conversation
-        if recording.has_sound:
-            target = arguments.out / f"reply-{turn_id}.wav"
-            recording.write(target)
-            print(f"({target}, {recording.duration_s:.1f} s)")
+        with cancel_on_interrupt() as cancel:
+            reply = carry_out(engine, request, show, recording, cancel)
+            conversation = reply.conversation
+            if recording.has_sound:
+                target = arguments.out / f"reply-{turn_id}.wav"
+                recording.write(target)
+                print(f"({target}, {recording.duration_s:.1f} s)")
     return 0
 
 

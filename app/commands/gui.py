@@ -9,7 +9,7 @@ from pathlib import Path
 from app import audio_files, paths
 from app.audio.devices import sound_devices
 from app.commands import options
-from app.replies import Recording, carry_out, reporter
+from app.replies import Recording, cancel_on_interrupt, carry_out, reporter
 from engine.conversation import Conversation
 from engine.events import TimingsMs
 from engine.requests import ReplyRequest
@@ -49,16 +49,17 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"Question: {paths.sample_question()} ({question.duration_s:.1f} s)")
     print("Answer:   ", end="", flush=True)
     request = ReplyRequest(0, Conversation(), question, arguments.mode, params)
-    try:
-        reply = carry_out(engine, request, reporter(as_json=False), recording)
-    finally:
-        if recording.has_sound:
-            recording.write(arguments.out)
+    with cancel_on_interrupt() as cancel:
+        try:
+            reply = carry_out(engine, request, reporter(as_json=False), recording, cancel)
+        finally:
+            if recording.has_sound:
+                recording.write(arguments.out)
     _print_timings(reply.stats.timings_ms)
     if recording.has_sound:
         print(f"\nThe spoken reply ({recording.duration_s:.1f} s) is in {arguments.out.resolve()}")
     print("More: `.venv/bin/python main.py --help`, e.g. `ask QUESTION.wav --out REPLY.wav`")
-    return recording.exit_code(arguments.out, reply.is_cancelled)
+    return recording.exit_code(arguments.out, cancel)
 
 
 def _surroundings() -> str:

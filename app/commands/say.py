@@ -6,7 +6,7 @@ from pathlib import Path
 from app import audio_files
 from app.commands import options
 from app.errors import UsageError
-from app.replies import Recording, carry_out, reporter
+from app.replies import Recording, cancel_on_interrupt, carry_out, reporter
 from engine.conversation import Conversation
 from engine.requests import ReplyRequest, Task
 
@@ -31,9 +31,10 @@ def run(arguments: argparse.Namespace) -> int:
     params = options.sampling(arguments, engine.default_params)
     recording = Recording()
     request = ReplyRequest(0, Conversation(), arguments.text, arguments.mode, params, Task.SAY)
-    try:
-        reply = carry_out(engine, request, reporter(arguments.json), recording)
-    finally:
-        if recording.has_sound:
-            recording.write(arguments.out)
-    return recording.exit_code(arguments.out, reply.is_cancelled)
+    with cancel_on_interrupt() as cancel:
+        try:
+            carry_out(engine, request, reporter(arguments.json), recording, cancel)
+        finally:
+            if recording.has_sound:
+                recording.write(arguments.out)
+    return recording.exit_code(arguments.out, cancel)

@@ -7,7 +7,7 @@ import numpy as np
 
 from app import audio_files, paths
 from app.commands import options
-from app.replies import Recording, carry_out, reporter
+from app.replies import Recording, cancel_on_interrupt, carry_out, reporter
 from engine.conversation import Conversation
 from engine.modes import InferenceMode
 from engine.requests import ReplyRequest
@@ -32,11 +32,12 @@ def run(arguments: argparse.Namespace) -> int:
     params = options.sampling(arguments, engine.default_params)
     recording = Recording()
     request = ReplyRequest(0, Conversation(), question, InferenceMode.BOOST, params)
-    reply = carry_out(engine, request, reporter(as_json=False), recording)
-    if reply.is_cancelled:
-        return 130
+    with cancel_on_interrupt() as cancel:
+        reply = carry_out(engine, request, reporter(as_json=False), recording, cancel)
+    if cancel.is_cancelled:
+        return recording.exit_code(None, cancel)
     failures = []
-    if not _RIGHT_ANSWER.search(reply.text):
+    if not _RIGHT_ANSWER.search(reply.stats.text):
         failures.append("the answer is not twelve")
     if recording.duration_s < _SHORTEST_ANSWER_S:
         failures.append(f"only {recording.duration_s:.2f} s of sound")

@@ -38,6 +38,23 @@ def test_an_interrupt_ends_the_reply_and_writes_what_was_generated(
     assert soundfile.info(out).frames == audio[0]["samples"]
 
 
+def test_an_interrupt_while_the_reply_is_written_does_not_lose_it(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Ctrl-C that came just after the last token used to end the program before the write."""
+    write = replies.Recording.write
+
+    def interrupt(self: replies.Recording, path: Path) -> None:
+        signal.raise_signal(signal.SIGINT)
+        write(self, path)
+
+    monkeypatch.setattr(replies.Recording, "write", interrupt)
+    out = tmp_path / "reply.wav"
+    arguments = ["ask", str(sample_question()), "--out", str(out), "--model", str(tiny_model)]
+    assert main(arguments) == 130
+    assert soundfile.info(out).frames > 0
+
+
 def test_a_second_interrupt_is_not_held_back() -> None:
     with pytest.raises(KeyboardInterrupt), replies.cancel_on_interrupt() as cancel:
         signal.raise_signal(signal.SIGINT)
