@@ -83,6 +83,7 @@ def chunk_costs_ms(decoder: SpeechDecoder, chunks: tuple[int, ...] = (10, 100)) 
 
 
 def _ask(engine: SpeechEngine, question: Utterance, mode: InferenceMode) -> ReplyStats:
+    engine.forget()  # else a question asked again finds its prompt computed
     request = ReplyRequest(0, Conversation(), question, mode, engine.default_params)
     for event in engine.respond(request):
         if isinstance(event, ReplyEnded):
