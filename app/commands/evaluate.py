@@ -1,7 +1,8 @@
-"""``evaluate ...``: measures a model; the arguments after it belong to ``engine.evaluation``."""
+"""``evaluate ...``: measures a model; what follows the word belongs to ``engine.evaluation``."""
 
 import argparse
 
+from app import paths
 from app.commands import options
 from app.errors import AppError
 
@@ -16,10 +17,14 @@ def add_to(commands: options.SubParsers) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Hands over to the evaluation program."""
+    import platformdirs
+
     try:
         from engine.evaluation.evaluate import main
     except ModuleNotFoundError as error:
         raise AppError(
             f"evaluation needs the package {error.name}: run `make setup-train`"
         ) from error
-    return main(arguments.rest)
+    roots = (paths.built_in_models(), paths.user_models())
+    cache = platformdirs.user_cache_path("parley", appauthor=False) / "evaluation"
+    return main(arguments.rest, roots, cache)

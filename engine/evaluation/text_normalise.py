@@ -1,4 +1,4 @@
-"""Texts made comparable: what two transcripts must share once case and punctuation are dropped. Pure."""
+"""Texts made comparable: what is left once case and punctuation are dropped. Pure."""
 
 import unicodedata
 

@@ -76,13 +76,20 @@ class _Order:
 
 def prepare_clips(folder: Path, counts: ClipCounts, workers: int = 1, seed: int = 42) -> None:
     """Fills the three stores up to these counts; the first questions come before all else."""
-    test = list(_test_orders(counts, seed))
     answers = list(_answer_orders(counts))
     question = partial(_question_order, seed)
     _fill(folder / "questions", min(_FIRST_QUESTIONS, counts.questions), question, workers)
-    _fill(folder / "test", len(test), test.__getitem__, workers)
+    prepare_test_clips(folder, counts, workers, seed)
     _fill(folder / "answers", len(answers), answers.__getitem__, workers)
     _fill(folder / "questions", counts.questions, question, workers)
+
+
+def prepare_test_clips(
+    folder: Path, counts: ClipCounts, workers: int = 1, seed: int = 42
+) -> None:
+    """Fills the store ``test`` alone, which is all that an evaluation needs."""
+    test = list(_test_orders(counts, seed))
+    _fill(folder / "test", len(test), test.__getitem__, workers)
 
 
 def _fill(path: Path, count: int, order: Callable[[int], _Order], workers: int) -> None:

@@ -1,4 +1,5 @@
 """Error rates count what a listener would, and say how sure they are."""
+# ruff: noqa: RUF001 - full-width marks are how Chinese is written
 
 import math
 

@@ -1,4 +1,5 @@
 """The rule for a right answer: the key, whole, and nothing that contradicts it."""
+# ruff: noqa: RUF001 - full-width marks are how Chinese is written
 
 import pytest
 
@@ -21,8 +22,8 @@ ROME = Exchange(
     *("The capital of Italy is Rome.", ("rome",)),
 )
 UNKNOWN = Exchange("unknown", "en", "Who?", "Sorry, I don't know that.", ("don't", "know"))
-SEVEN_ZH = Exchange("sums", "zh", "三加四等于几？", "三加四等于七。", ("等", "于", "七"))  # noqa: RUF001
-TEN_ZH = Exchange("sums", "zh", "三加七等于几？", "三加七等于十。", ("等", "于", "十"))  # noqa: RUF001
+SEVEN_ZH = Exchange("sums", "zh", "三加四等于几？", "三加四等于七。", ("等", "于", "七"))
+TEN_ZH = Exchange("sums", "zh", "三加七等于几？", "三加七等于十。", ("等", "于", "十"))
 
 JUDGES = {
     lang: AnswerJudge.of([SUM, TWENTY, PARIS, ROME, UNKNOWN, SEVEN_ZH, TEN_ZH], lang)
