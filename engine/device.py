@@ -6,7 +6,7 @@ from engine.errors import RequestError
 
 
 def choose_device(wanted: str = "auto") -> torch.device:
-    """The device called ``wanted``, or for "auto" a CUDA device where there is one, else the CPU."""
+    """The device called ``wanted``; "auto" is a CUDA device where there is one, else the CPU."""
     if wanted == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

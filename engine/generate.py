@@ -16,7 +16,7 @@ from engine.errors import RequestError
 from engine.models.decoder import Decoder
 from engine.models.kv_cache import KVCache
 from engine.models.speech_lm import SpeechLM
-from engine.modes import ForwardSchedule
+from engine.modes import MAIN, ForwardSchedule
 from engine.sampling import sample
 from engine.sampling_params import SamplingParams
 
@@ -44,8 +44,10 @@ class DecodeState:
         self._n_tokens = 0
         self._ids = torch.empty(capacity, dtype=torch.long, device=decoder.device)
         # Row i of level k is the state that entry i of the cache's level k came to.
-        shape = (config.depth, capacity, config.hidden_size)
-        self._states = torch.empty(shape, dtype=decoder.dtype, device=decoder.device)
+        self._states = [
+            torch.empty(capacity, config.hidden_size, dtype=decoder.dtype, device=decoder.device)
+            for _ in range(config.depth)
+        ]
 
     @property
     def ids(self) -> Tensor:
@@ -56,7 +58,10 @@ class DecodeState:
         """Adds tokens that no network has seen yet."""
         stop = self._n_tokens + len(token_ids)
         self.reserve(stop)
-        self._ids[self._n_tokens : stop] = torch.tensor(token_ids, dtype=torch.long)
+        if len(token_ids) == 1:
+            self._ids[self._n_tokens] = token_ids[0]
+        else:
+            self._ids[self._n_tokens : stop] = torch.tensor(token_ids, dtype=torch.long)
         self._n_tokens = stop
 
     def truncate(self, n_tokens: int) -> None:
@@ -86,26 +91,30 @@ class DecodeState:
         if capacity <= self.cache.capacity:
             return
         self.cache.grow(capacity)
-        ids, states = self._ids, self._states
-        self._ids = ids.new_empty(capacity)
-        self._ids[: ids.shape[0]] = ids
-        self._states = states.new_empty((states.shape[0], capacity, states.shape[2]))
-        self._states[:, : states.shape[1]] = states
+        self._ids = _grown(self._ids, capacity)
+        self._states = [_grown(states, capacity) for states in self._states]
 
     def next_logits(self, decoder: Decoder, maker: int) -> Tensor:
         """Logits (V,) of the next token as ``maker`` makes it; feeds that network what it lacks."""
-        entries = slice(self.cache.length(maker), self._n_tokens - maker)
-        assert entries.start < entries.stop, f"level {maker} has nothing new to feed"
-        ids = self._ids[entries.start + maker : self._n_tokens]
-        if maker == 0:
+        start, stop = self.cache.length(maker), self._n_tokens - maker
+        assert start < stop, f"level {maker} has nothing new to feed"
+        ids = self._ids[start + maker : self._n_tokens]
+        if maker == MAIN:
             states = decoder.main_step(ids, self.cache)
         else:
-            assert self.cache.length(maker - 1) >= entries.stop, f"level {maker - 1} lags behind"
-            before = self._states[maker - 1, entries]
+            assert self.cache.length(maker - 1) >= stop, f"level {maker - 1} lags behind"
+            before = self._states[maker - 1][start:stop]
             states = decoder.mctp_step(maker, ids, before, self.cache)
-        if maker < decoder.config.depth:
-            self._states[maker, entries] = states
+        if maker < len(self._states):
+            self._states[maker][start:stop] = states
         return decoder.logits(states[-1:])[0]
+
+
+def _grown(rows: Tensor, n_rows: int) -> Tensor:
+    """A copy with room for ``n_rows``."""
+    grown = rows.new_empty((n_rows, *rows.shape[1:]))
+    grown[: rows.shape[0]] = rows
+    return grown
 
 
 @torch.inference_mode()

@@ -3,7 +3,7 @@
 The arithmetic is that of ``SpeechLM.backbone`` and ``SpeechLM.mctp_forward``; a test holds both
 equal. What differs is only arrangement:
 
-- q, k and v are one matrix, and so are gate and up;
+- q, k and v are one matrix;
 - each pair of q or k components that RoPE turns together lies side by side, so turning them is one
   complex product; attention scores do not depend on the order of components;
 - query heads are ordered so that the heads sharing a key-value head become rows of one product, and
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from engine.config import ModelConfig
 from engine.models.attention import rotary_tables
-from engine.models.kv_cache import KVCache
+from engine.models.kv_cache import KVCache, LayerCache
 from engine.models.matrices import RowsTimesMatrix, prepare
 from engine.models.qwen2 import DecoderLayer
 from engine.models.speech_lm import SpeechLM
@@ -37,7 +37,8 @@ class _Layer:
     qkv_bias: Tensor
     output: RowsTimesMatrix
     post_attention_norm: Tensor  # (D,)
-    gate_up: RowsTimesMatrix
+    gate: RowsTimesMatrix
+    up: RowsTimesMatrix
     down: RowsTimesMatrix
 
 
@@ -50,16 +51,21 @@ class _Module:
 
 
 class Decoder:
-    """Immutable weights for generating; what changes lives in the ``KVCache`` passed in."""
+    """Immutable weights for generating; what changes lives in the ``KVCache`` passed in.
+
+    Its methods are to be called under ``torch.inference_mode``.
+    """
 
     @torch.inference_mode()
     def __init__(self, model: SpeechLM) -> None:
         self.config: ModelConfig = model.config
         config = self.config
-        self._embedding = model.model.embed_tokens.weight
+        self._embedding = model.model.embed_tokens.weight.detach()
         self.dtype, self.device = self._embedding.dtype, self._embedding.device
         self._is_plain_cpu = self.device.type == "cpu" and self.dtype == torch.float32
         self._group = config.num_attention_heads // config.num_key_value_heads
+        self._kv_shape = (config.num_key_value_heads, config.head_dim)
+        self._n_turned_heads = config.num_attention_heads + config.num_key_value_heads
         layers = [self._prepare_layer(layer) for layer in model.model.layers]
         self._backbone = layers[: config.n_backbone_layers]
         self._modules = [
@@ -67,56 +73,46 @@ class Decoder:
             for k, layer in enumerate(layers[config.n_backbone_layers :])
         ]
         self._norm = self._prepare_norm(model.model.norm)
-        self._head = prepare(model.head_weight)
+        self._head = prepare(model.head_weight.detach())
         self._norm_floor = torch.tensor(math.sqrt(config.hidden_size * config.rms_norm_eps))
         positions = torch.arange(config.max_position_embeddings, device=self.device)
         cos, sin = rotary_tables(positions, config)
         half = config.head_dim // 2
-        self._turns = torch.complex(cos[:, :half], sin[:, :half]).unsqueeze(1)  # (P, 1, hd / 2)
+        self._turns = torch.complex(cos[:, :half], sin[:, :half])  # (P, head_dim / 2)
         self._triangle = self._causal_triangle(_MASK_ROWS)
 
-    @torch.inference_mode()
     def main_step(self, ids: Tensor, cache: KVCache) -> Tensor:
         """Feeds new token ids (S,) to the backbone; returns their states after the norm (S, D)."""
-        start = cache.length(0)
-        n_new = ids.shape[0]
-        rooms, contents = cache.append(0, n_new)
-        turns = self._turns[start : start + n_new]
-        mask = self._mask(start, n_new)
+        start, n_new = cache.length(0), ids.shape[0]
+        turns, mask = self._turns_of(start, n_new), self._mask(start, n_new)
         x = F.embedding(ids, self._embedding)
-        for layer, room, content in zip(self._backbone, rooms, contents, strict=True):
-            x = self._run_layer(layer, x, turns, room, content, mask)
+        for layer, layer_cache in zip(self._backbone, cache.append(0, n_new), strict=True):
+            x = self._run_layer(layer, x, turns, layer_cache, mask)
         return self._rms_norm(x, self._norm)
 
-    @torch.inference_mode()
     def mctp_step(self, k: int, ids: Tensor, hidden: Tensor, cache: KVCache) -> Tensor:
         """Feeds MCTP module ``k`` (1-based); returns its states after the norm (S, D).
 
         ``ids`` (S,) are the tokens it joins with ``hidden`` (S, D), the states of the level before
-        at the entries that this level does not hold yet.
+        at the entries that this level does not hold yet. Of the last module, whose states feed no
+        other, only the last state is computed: (1, D).
         """
-        n_new = ids.shape[0]
+        start, n_new = cache.length(k), ids.shape[0]
         assert hidden.shape[0] == n_new, f"{hidden.shape[0]} states for {n_new} tokens"
         module = self._modules[k - 1]
-        start = cache.length(k)
-        (room,), (content,) = cache.append(k, n_new)
-        turns = self._turns[start + k : start + k + n_new]
+        turns, mask = self._turns_of(start + k, n_new), self._mask(start, n_new)
+        (layer_cache,) = cache.append(k, n_new)
         x = module.hidden_half(self._rms_norm(hidden, module.hidden_norm), None)
         x = x.add_(module.embed(ids))
-        x = self._run_layer(module.layer, x, turns, room, content, self._mask(start, n_new))
+        x = self._run_layer(module.layer, x, turns, layer_cache, mask, k == self.config.depth)
         return self._rms_norm(x, self._norm)
 
-    @torch.inference_mode()
     def logits(self, hidden: Tensor) -> Tensor:
         """Post-norm states (S, D) -> logits (S, V)."""
         return self._head(hidden, None)
 
-    def released_keys(self, entries: Tensor) -> Tensor:
-        """The keys of cache entries with their components in the order of the released model.
-
-        ``entries`` (..., 2 * kv_heads, T, head_dim) -> (..., kv_heads, T, head_dim).
-        """
-        keys = entries.chunk(2, dim=-3)[0]
+    def released_keys(self, keys: Tensor) -> Tensor:
+        """Cached keys (..., head_dim) with their components in the order of the released model."""
         return torch.cat((keys[..., 0::2], keys[..., 1::2]), dim=-1)
 
     def _run_layer(
@@ -124,41 +120,49 @@ class Decoder:
         layer: _Layer,
         x: Tensor,
         turns: Tensor,
-        room: Tensor,
-        content: Tensor,
+        cache: LayerCache,
         mask: Tensor | None,
+        only_last: bool = False,
     ) -> Tensor:
-        """One decoder layer on new rows ``x`` (S, D), which it overwrites."""
-        config, n_new = self.config, x.shape[0]
-        n_heads, n_kv = config.num_attention_heads, config.num_key_value_heads
+        """One decoder layer on new rows ``x`` (S, D), which it overwrites; (S, D) or (1, D)."""
+        group, n_new = self._group, x.shape[0]
         qkv = layer.qkv(self._rms_norm(x, layer.input_norm), layer.qkv_bias)
-        heads = qkv.view(n_new, n_heads + 2 * n_kv, config.head_dim)
-        self._turn(heads[:, : n_heads + n_kv], turns)
-        room.copy_(heads[:, n_heads:].transpose(0, 1))
-        keys, values = content.unsqueeze(0).chunk(2, dim=1)  # (1, kv_heads, L, head_dim)
-        queries = heads[:, :n_heads].reshape(1, n_new * self._group, n_kv, config.head_dim)
+        self._turn(qkv, turns)
+        heads = qkv.view(n_new, group + 2, *self._kv_shape)
+        cache.room.copy_(heads[:, group:])
+        queries = heads[:, :group]
+        if n_new > 1 and only_last:
+            x, queries = x[-1:], queries[-1:]
+            mask = None  # the newest token sees all entries
+        elif n_new > 1:
+            queries = queries.reshape(1, n_new * group, *self._kv_shape)
         attended = F.scaled_dot_product_attention(
-            queries.transpose(1, 2), keys, values, attn_mask=mask
+            queries.transpose(1, 2), cache.keys, cache.values, mask
         )  # (1, kv_heads, S * group, head_dim)
-        attended = attended.transpose(1, 2).reshape(n_new, -1)
-        x = x.add_(layer.output(attended, None))
-        gate_up = layer.gate_up(self._rms_norm(x, layer.post_attention_norm), None)
-        gate, up = gate_up.chunk(2, dim=1)
-        return x.add_(layer.down(F.silu(gate).mul_(up), None))
+        x = x.add_(layer.output(attended.transpose(1, 2).reshape(x.shape), None))
+        normed = self._rms_norm(x, layer.post_attention_norm)
+        gated = F.silu(layer.gate(normed, None)).mul_(layer.up(normed, None))
+        return x.add_(layer.down(gated, None))
 
-    def _turn(self, heads: Tensor, turns: Tensor) -> None:
-        """Applies RoPE in place to heads (S, H, head_dim), with turns (S, 1, head_dim / 2)."""
-        pairs = heads.float().unflatten(-1, (-1, 2))
-        turned = torch.view_as_complex(pairs).mul_(turns)
-        if heads.dtype != torch.float32:
-            heads.copy_(torch.view_as_real(turned).flatten(-2))
+    def _turn(self, qkv: Tensor, turns: Tensor) -> None:
+        """Applies RoPE in place to the q and k part of rows (S, (H + 2 * kv_heads) * head_dim)."""
+        n_new, n_turned = turns.shape
+        turned = qkv[:, : 2 * n_turned]
+        pairs = turned.float().view(n_new, n_turned, 2)
+        torch.view_as_complex(pairs).mul_(turns)
+        if qkv.dtype != torch.float32:
+            turned.copy_(pairs.flatten(1))
+
+    def _turns_of(self, position: int, n_new: int) -> Tensor:
+        """RoPE turns of rows from ``position`` on, for all pairs of q and k: (S, N)."""
+        return self._turns.narrow(0, position, n_new).repeat(1, self._n_turned_heads)
 
     def _rms_norm(self, x: Tensor, weight: Tensor) -> Tensor:
         """RMSNorm of rows (S, D) with a weight from ``_prepare_norm``."""
         if not self._is_plain_cpu:
             return F.rms_norm(x, weight.shape, weight, self.config.rms_norm_eps)
         # x / sqrt(mean(x^2) + eps) = sqrt(D) * x / hypot(|x|, sqrt(D * eps)), in four operators.
-        length = torch.linalg.vector_norm(x, dim=1, keepdim=True)
+        length = torch.linalg.vector_norm(x, 2, 1, True)
         return (x * weight).div_(torch.hypot(length, self._norm_floor))
 
     def _prepare_norm(self, norm: nn.RMSNorm) -> Tensor:
@@ -197,7 +201,8 @@ class Decoder:
             qkv_bias=torch.cat((queries(q.bias).flatten(), keys(k.bias).flatten(), v.bias)),
             output=prepare(output.transpose(1, 2).flatten(1)),
             post_attention_norm=self._prepare_norm(layer.post_attention_layernorm),
-            gate_up=prepare(torch.cat((mlp.gate_proj.weight, mlp.up_proj.weight))),
+            gate=prepare(mlp.gate_proj.weight),
+            up=prepare(mlp.up_proj.weight),
             down=prepare(mlp.down_proj.weight),
         )
 

@@ -1,9 +1,22 @@
 """The preallocated key-value cache, with one length for the backbone and one per MCTP module."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 from engine.config import ModelConfig
+
+
+class LayerCache(NamedTuple):
+    """One layer's part of the cache during one forward."""
+
+    room: Tensor
+    """(S, 2, kv_heads, head_dim), where the new keys and values are to be written."""
+    keys: Tensor
+    """(1, kv_heads, T, head_dim), all keys with the room included."""
+    values: Tensor
+    """(1, kv_heads, T, head_dim), all values with the room included."""
 
 
 class KVCache:
@@ -23,35 +36,33 @@ class KVCache:
     ) -> None:
         self._n_backbone_layers = config.n_backbone_layers
         self._lengths = [0] * (config.depth + 1)
-        kv_heads = config.num_key_value_heads
-        shape = (config.num_hidden_layers, 2 * kv_heads, capacity, config.head_dim)
-        self._entries = torch.empty(shape, dtype=dtype, device=device)
+        # Keys and values of layer n are [n, 0] and [n, 1].
+        shape = (config.num_hidden_layers, 2, config.num_key_value_heads, capacity, config.head_dim)
+        self._hold(torch.empty(shape, dtype=dtype, device=device))
 
     @property
     def capacity(self) -> int:
         """How many entries every level can hold."""
-        return self._entries.shape[2]
+        return self._entries.shape[3]
 
     def length(self, level: int) -> int:
         """Number of entries of one level."""
         return self._lengths[level]
 
-    def append(self, level: int, n_new: int) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-        """Makes room for ``n_new`` entries; returns, per layer of the level, room and contents.
-
-        Room (2 * kv_heads, n_new, head_dim) is where the keys, then the values, are to be written;
-        contents (2 * kv_heads, length, head_dim) are all entries with the room included.
-        """
+    def append(self, level: int, n_new: int) -> list["LayerCache"]:
+        """Makes room for ``n_new`` entries in every layer of one level."""
         start = self._lengths[level]
         stop = start + n_new
         assert stop <= self.capacity, f"{stop} entries in a cache for {self.capacity}"
         self._lengths[level] = stop
-        layers = self._layers(level)
-        return layers[:, :, start:stop].unbind(0), layers[:, :, :stop].unbind(0)
+        rooms = self._rooms[level].narrow(1, start, n_new).unbind(0)
+        contents = self._contents[level].narrow(3, 0, stop).unbind(0)
+        return list(map(LayerCache, rooms, contents[0::2], contents[1::2]))
 
-    def entries(self, level: int) -> Tensor:
-        """Keys then values of one level, (layers, 2 * kv_heads, length, head_dim)."""
-        return self._layers(level)[:, :, : self._lengths[level]]
+    def entries(self, level: int) -> tuple[Tensor, Tensor]:
+        """Keys and values of one level, each (layers, kv_heads, length, head_dim)."""
+        keys, values = self._layers(level)[:, :, :, : self._lengths[level]].unbind(1)
+        return keys, values
 
     def truncate(self, n_tokens: int) -> None:
         """Forgets every entry that belongs to, or was computed from, tokens past ``n_tokens``."""
@@ -67,9 +78,16 @@ class KVCache:
         if capacity <= self.capacity:
             return
         old = self._entries
-        self._entries = old.new_empty((old.shape[0], old.shape[1], capacity, old.shape[3]))
+        self._hold(old.new_empty((*old.shape[:3], capacity, old.shape[4])))
         kept = max(self._lengths)
-        self._entries[:, :, :kept] = old[:, :, :kept]
+        self._entries[:, :, :, :kept] = old[:, :, :, :kept]
+
+    def _hold(self, entries: Tensor) -> None:
+        """Takes the memory and prepares views of it; made for every token they would cost much."""
+        self._entries = entries
+        levels = [self._layers(level) for level in range(len(self._lengths))]
+        self._rooms = [level.permute(0, 3, 1, 2, 4) for level in levels]
+        self._contents = [level.flatten(0, 1).unsqueeze(1) for level in levels]
 
     def _layers(self, level: int) -> Tensor:
         if level == 0:

@@ -12,6 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+# Weights from which a product is worth sharing out to all threads, which takes about 20 us.
+_SPLIT_FROM = 1 << 20
+
 RowsTimesMatrix = Callable[[Tensor, Tensor | None], Tensor]
 """Maps rows (S, in) and an optional bias (out,) to (S, out)."""
 
@@ -34,16 +37,33 @@ def is_exact_in_half_precision(weight: Tensor) -> bool:
 
 def packed_half(weight: Tensor) -> RowsTimesMatrix | None:
     """Multiplication by weights packed in half precision; None where the processor lacks it."""
+    try:
+        if weight.numel() >= _SPLIT_FROM:
+            return _packed_half_for_all_threads(weight)
+        return _packed_half_for_one_thread(weight)
+    except (AttributeError, RuntimeError):
+        return None
+
+
+def _packed_half_for_one_thread(weight: Tensor) -> RowsTimesMatrix:
     with warnings.catch_warnings():
         # The operator is announced to leave PyTorch some day; ``laid_out`` then takes over.
         warnings.simplefilter("ignore")
-        try:
-            packed = torch.fbgemm_pack_gemm_matrix_fp16(weight)
-            multiply = torch.fbgemm_linear_fp16_weight_fp32_activation
-            multiply(weight.new_zeros(1, weight.shape[1]), packed, None)
-        except (AttributeError, RuntimeError):
-            return None
+        packed = torch.fbgemm_pack_gemm_matrix_fp16(weight)
+        multiply = torch.fbgemm_linear_fp16_weight_fp32_activation
+        multiply(weight.new_zeros(1, weight.shape[1]), packed, None)
     return lambda rows, bias: multiply(rows, packed, bias)
+
+
+def _packed_half_for_all_threads(weight: Tensor) -> RowsTimesMatrix:
+    packed = torch.ops.quantized.linear_prepack_fp16(weight, None)
+    multiply = torch.ops.quantized.linear_dynamic_fp16.default
+
+    def with_bias(rows: Tensor, bias: Tensor | None) -> Tensor:
+        product: Tensor = multiply(rows, packed)
+        return product if bias is None else product.add_(bias)
+
+    return with_bias
 
 
 def laid_out(weight: Tensor) -> RowsTimesMatrix:

@@ -161,12 +161,12 @@ def assert_cache_equals(
     """Compares every stored layer; keys after RoPE pin the positions. Returns their number."""
     config, compared = decoder.config, 0
     for level in range(config.depth + 1):
-        entries = cache.entries(level)
+        keys, values = cache.entries(level)
         first = config.n_backbone_layers + level - 1 if level else 0
-        for layer, (keys, values) in enumerate(
-            zip(decoder.released_keys(entries), entries.chunk(2, dim=1)[1], strict=True), first
+        for layer, (key, value) in enumerate(
+            zip(decoder.released_keys(keys), values, strict=True), first
         ):
-            for name, actual in (("key", keys), ("value", values)):
+            for name, actual in (("key", key), ("value", value)):
                 expected = io.get(f"{prefix}.{layer}.{name}")
                 if expected is not None:
                     torch.testing.assert_close(actual, expected, rtol=0, atol=TOLERANCE)
