@@ -22,7 +22,7 @@ class StagePlan:
 
     stage: Stage
     run: RunConfig
-    tokens_per_batch: int = 2048
+    tokens_per_batch: int = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class LMSizes:
             num_attention_heads=self.heads,
             num_key_value_heads=self.kv_heads,
             num_nextn_predict_layers=self.depth,
-            max_position_embeddings=4096,
+            max_position_embeddings=16384,
             tie_word_embeddings=True,
             initializer_range=0.04,
             bos_token_id=endoftext,
