@@ -1,11 +1,15 @@
 """The preallocated key-value cache, with one length for the backbone and one per MCTP module."""
 
+import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from engine.config import ModelConfig
+from engine.models.workspace import Workspace
+
+_KEPT_ROWS = 32  # new rows for which scratch memory and mask are kept
 
 
 class LayerCache(NamedTuple):
@@ -22,6 +26,8 @@ class LayerCache(NamedTuple):
 class KVCache:
     """Keys (after RoPE) and values of one conversation; the decoder writes, nobody else does.
 
+    It also lends the decoder its scratch memory.
+
     Level 0 is the backbone, level k is MCTP module k. The levels lag behind one another, so each
     has its own length. Entry i of level k belongs to token i + k and carries that RoPE position.
     """
@@ -34,8 +40,10 @@ class KVCache:
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
     ) -> None:
-        self._n_backbone_layers = config.n_backbone_layers
         self._lengths = [0] * (config.depth + 1)
+        self._config = config
+        self._group = config.num_attention_heads // config.num_key_value_heads
+        self._workspaces: dict[int, Workspace] = {}
         # Keys and values of layer n are [n, 0] and [n, 1].
         shape = (config.num_hidden_layers, 2, config.num_key_value_heads, capacity, config.head_dim)
         self._hold(torch.empty(shape, dtype=dtype, device=device))
@@ -64,6 +72,28 @@ class KVCache:
         keys, values = self._layers(level)[:, :, :, : self._lengths[level]].unbind(1)
         return keys, values
 
+    def workspace(self, n_rows: int) -> Workspace:
+        """Scratch memory for a forward over ``n_rows`` new entries; kept where there are few."""
+        if (known := self._workspaces.get(n_rows)) is not None:
+            return known
+        made = Workspace(self._config, n_rows, self._entries.dtype, self._entries.device)
+        if n_rows <= _KEPT_ROWS:
+            self._workspaces[n_rows] = made
+        return made
+
+    def causal_mask(self, start: int, n_new: int) -> Tensor | None:
+        """Additive mask (S * group, start + S) for new rows after ``start`` entries.
+
+        A row is repeated for every query head that shares a key-value head; one row needs no mask.
+        """
+        if n_new == 1:
+            return None
+        n_rows = n_new * self._group
+        if n_new <= _KEPT_ROWS:
+            first = self._mask.shape[1] - _KEPT_ROWS - start
+            return self._mask[:n_rows, first : first + start + n_new]
+        return self._make_mask(start, n_new)
+
     def truncate(self, n_tokens: int) -> None:
         """Forgets every entry that belongs to, or was computed from, tokens past ``n_tokens``."""
         for level, length in enumerate(self._lengths):
@@ -87,9 +117,15 @@ class KVCache:
         self._entries = entries
         levels = [self._layers(level) for level in range(len(self._lengths))]
         self._rooms = [level.permute(0, 3, 1, 2, 4) for level in levels]
+        self._mask = self._make_mask(self.capacity, _KEPT_ROWS)
         self._contents = [level.flatten(0, 1).unsqueeze(1) for level in levels]
+
+    def _make_mask(self, n_seen: int, n_new: int) -> Tensor:
+        """Zero where a row may look, minus infinity for the entries after its own."""
+        mask = self._entries.new_full((n_new, n_seen + n_new), -math.inf)
+        return mask.triu(n_seen + 1).repeat_interleave(self._group, dim=0)
 
     def _layers(self, level: int) -> Tensor:
         if level == 0:
-            return self._entries[: self._n_backbone_layers]
-        return self._entries[self._n_backbone_layers + level - 1].unsqueeze(0)
+            return self._entries[: self._config.n_backbone_layers]
+        return self._entries[self._config.n_backbone_layers + level - 1].unsqueeze(0)

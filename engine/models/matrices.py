@@ -9,20 +9,19 @@ import warnings
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 # Weights from which a product is worth sharing out to all threads, which takes about 20 us.
 _SPLIT_FROM = 1 << 20
 
-RowsTimesMatrix = Callable[[Tensor, Tensor | None], Tensor]
-"""Maps rows (S, in) and an optional bias (out,) to (S, out)."""
+RowsTimesMatrix = Callable[[Tensor, Tensor | None, Tensor], Tensor]
+"""Takes rows (S, in), an optional bias (out,) and where to write; returns that, (S, out)."""
 
 
 def prepare(weight: Tensor) -> RowsTimesMatrix:
     """The fastest multiplication by ``weight`` (out, in); the weights are copied if re-arranged."""
     if weight.device.type != "cpu" or weight.dtype != torch.float32:
-        return lambda rows, bias: F.linear(rows, weight, bias)
+        return _multiplication(weight.t())
     if is_exact_in_half_precision(weight):
         packed = packed_half(weight)
         if packed is not None:
@@ -52,16 +51,16 @@ def _packed_half_for_one_thread(weight: Tensor) -> RowsTimesMatrix:
         packed = torch.fbgemm_pack_gemm_matrix_fp16(weight)
         multiply = torch.fbgemm_linear_fp16_weight_fp32_activation
         multiply(weight.new_zeros(1, weight.shape[1]), packed, None)
-    return lambda rows, bias: multiply(rows, packed, bias)
+    return lambda rows, bias, out: multiply(rows, packed, bias, out)
 
 
 def _packed_half_for_all_threads(weight: Tensor) -> RowsTimesMatrix:
     packed = torch.ops.quantized.linear_prepack_fp16(weight, None)
     multiply = torch.ops.quantized.linear_dynamic_fp16.default
 
-    def with_bias(rows: Tensor, bias: Tensor | None) -> Tensor:
-        product: Tensor = multiply(rows, packed)
-        return product if bias is None else product.add_(bias)
+    def with_bias(rows: Tensor, bias: Tensor | None, out: Tensor) -> Tensor:
+        product = multiply(rows, packed)
+        return out.copy_(product) if bias is None else torch.add(product, bias, out=out)
 
     return with_bias
 
@@ -73,11 +72,13 @@ def laid_out(weight: Tensor) -> RowsTimesMatrix:
     with a narrow result when they are stored by output.
     """
     n_out, n_in = weight.shape
-    by_input = weight.t().contiguous() if n_out > n_in else weight.contiguous().t()
+    return _multiplication(weight.t().contiguous() if n_out > n_in else weight.contiguous().t())
 
-    def multiply(rows: Tensor, bias: Tensor | None) -> Tensor:
+
+def _multiplication(by_input: Tensor) -> RowsTimesMatrix:
+    def multiply(rows: Tensor, bias: Tensor | None, out: Tensor) -> Tensor:
         if bias is None:
-            return torch.mm(rows, by_input)
-        return torch.addmm(bias, rows, by_input)
+            return torch.mm(rows, by_input, out=out)
+        return torch.addmm(bias, rows, by_input, out=out)
 
     return multiply
