@@ -22,6 +22,7 @@ from engine.conversation import Role, Turn
 from engine.evaluation.asr import listen, transcribe
 from engine.evaluation.copy_synthesis import copy_synthesis
 from engine.evaluation.model import EngineModel, Model
+from engine.evaluation.recogniser import Recogniser, answer_grammar
 from engine.evaluation.report import (
     TRUE_VOICE,
     CopiedSentence,
@@ -139,10 +140,7 @@ def answer_questions(
 def ears(model: Model, lang: str) -> Ears:
     """English: pocketsphinx, independent of the model. Mandarin: the model's own Vanilla ASR."""
     if lang == "en":
-        from engine.evaluation.recogniser import Recogniser, answer_grammar
-
-        answers = Recogniser(answer_grammar(subjects_en.topics()))
-        return Ears(answers.recognise, Recogniser().recognise)
+        return Ears(_answer_ear().recognise, _sentence_ear().recognise)
 
     def own(samples: Any, sample_rate: int) -> str:
         return transcribe(model, model.encode(samples, sample_rate), InferenceMode.VANILLA)
@@ -251,6 +249,16 @@ def _voice(model: EngineModel, config: EvaluationConfig) -> Iterator[Measured]:
         for clip in clips[: config.readings]:
             reading = hear(clip.samples, clip.sample_rate, clip.text, lang, ear)
             yield ReadSentence(TRUE_VOICE, lang, reading)
+
+
+@cache
+def _answer_ear() -> Recogniser:
+    return Recogniser(answer_grammar(subjects_en.topics()))
+
+
+@cache
+def _sentence_ear() -> Recogniser:
+    return Recogniser()
 
 
 @cache

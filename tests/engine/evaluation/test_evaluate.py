@@ -126,7 +126,8 @@ def test_a_whole_evaluation_of_a_random_model_from_nothing(tiny_model, tmp_path)
     data = synthesised_test_set(tmp_path, config)
     first = evaluate(tiny_model, data, config, "evaluate tiny")
     again = evaluate(tiny_model, data, config, "evaluate tiny")
-    assert to_json(replace(first, seconds=0.0)) == to_json(replace(again, seconds=0.0))
+    said = [(reply.transcript, reply.text) for reply in first.replies()]
+    assert said == [(reply.transcript, reply.text) for reply in again.replies()]
     assert len(first.replies(lang="en")) == len(first.replies(lang="zh")) == 2
     assert "copy-synthesis STOI" in markdown(first)
     assert np.isfinite(rows(first)[0].estimates["boost"].value)
