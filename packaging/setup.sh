@@ -6,11 +6,11 @@ set -eu
 purpose=${1:-run}
 cd "$(dirname "$0")/.."
 
+voices="espeak-ng flite festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts"
 case $purpose in
     run) extras=""; packages="libportaudio2" ;;
-    test) extras="[dev,train,eval]"; packages="libportaudio2 espeak-ng flite" ;;
-    train) extras="[train,eval]"
-        packages="libportaudio2 espeak-ng flite festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts" ;;
+    test) extras="[dev,train,eval]"; packages="libportaudio2 $voices" ;;
+    train) extras="[train,eval]"; packages="libportaudio2 $voices" ;;
     *) echo "usage: packaging/setup.sh run|test|train" >&2; exit 2 ;;
 esac
 
