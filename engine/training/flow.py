@@ -5,18 +5,14 @@ a sentence are seen, with the leading mel given as the prompt for some of them: 
 decoder streams. A direct loss on mu makes a few flow steps enough. What is exported is the moving
 average of the weights.
 
-    python -m engine.training.flow --clips CLIPS --tokenizer MODEL/speech_tokenizer \
-        --pairs PAIRS --run RUN --export MODEL/speech_decoder
-
-It leaves out making the clips (`engine.training.nano`) and the vocoder (`engine.training.vocoder`).
+It leaves out the pairs it learns from (`flow_pairs.py`) and the vocoder (`vocoder.py`).
 """
 
-import argparse
 import copy
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +24,8 @@ from torch.nn import functional as F
 from engine.checkpoint import save_weights
 from engine.speech.flow import FlowConfig, FlowDecoder, MelScale, estimator_input, mel_frames
 from engine.speech.flow_stream import FlowStream, StreamPlan, frame_noise
-from engine.speech.tokenizer import SpeechTokenizer
-from engine.training.flow_pairs import Pair, PairStore, clip_pairs, write_pairs
-from engine.training.nano.clips import ClipStore
-from engine.training.nano.voices import ANSWER_VOICE
+from engine.training.flow_pairs import Pair
 from engine.training.optim import ParameterGroup
-from engine.training.trainer import RunConfig, run
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,47 +208,3 @@ def measure_scale(pairs: Sequence[Pair]) -> MelScale:
     some = pairs[:: max(1, len(pairs) // 200)]
     values = np.concatenate([pair.mel.astype(np.float32).ravel() for pair in some])
     return MelScale(round(float(values.mean()), 3), round(float(values.std()), 3))
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Prepares the pairs where there are none yet, trains, and exports."""
-    parser = argparse.ArgumentParser(description="Train the flow decoder.")
-    parser.add_argument("--clips", type=Path, required=True)
-    parser.add_argument("--tokenizer", type=Path, required=True)
-    parser.add_argument("--pairs", type=Path, required=True)
-    parser.add_argument("--run", type=Path, required=True)
-    parser.add_argument("--export", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=4000)
-    parser.add_argument("--minutes", type=float, default=None)
-    parser.add_argument("--lr", type=float, default=1.5e-3)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="cpu")
-    options = parser.parse_args(arguments)
-    torch.set_num_threads(options.threads)
-    if not (options.pairs / "index.jsonl").is_file():
-        _prepare(options.clips, options.tokenizer, options.pairs)
-    store = PairStore(options.pairs)
-    pairs, held_out = store.pairs("train"), store.pairs("test")[:24]
-    torch.manual_seed(42)
-    config = replace(FlowConfig.nano(), mel_scale=measure_scale(pairs))
-    task = FlowTask(pairs, held_out, config)
-    plan = RunConfig(
-        steps=options.steps,
-        lr=options.lr,
-        weight_decay=0.01,
-        betas=(0.9, 0.99),
-        max_minutes=options.minutes,
-        eval_every=1000,
-        device=options.device,
-    )
-    run(task, plan, options.run)
-    task.export(options.export)
-
-
-def _prepare(clips: Path, tokenizer: Path, folder: Path) -> None:
-    voices = {voice.name for voice in ANSWER_VOICE.values()}
-    write_pairs(clip_pairs(ClipStore(clips), SpeechTokenizer.load(tokenizer), voices), folder)
-
-
-if __name__ == "__main__":
-    main()

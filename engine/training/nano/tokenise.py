@@ -1,19 +1,14 @@
 """Listens to every clip once, so that the LM can be trained on audio tokens alone.
 
-    python -m engine.training.nano.tokenise --clips CLIPS --tokens FILE --tokenizer FOLDER
-
 Row n belongs to clip n: the clip as it is, then augmented takes drawn from the seed and n, so an
 interrupted run goes on where it stopped.
 """
 
-import argparse
 import logging
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 
 import numpy as np
 import soxr
-import torch
 
 from engine.speech.tokenizer import SpeechTokenizer
 from engine.training.data import TokenRow, TokenStore
@@ -60,25 +55,3 @@ def _rows(
             subject=clip.subject,
             answer=clip.answer,
         )
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Tokenises one store of clips."""
-    parser = argparse.ArgumentParser(description="Turns a store of clips into audio tokens.")
-    parser.add_argument("--clips", type=Path, required=True)
-    parser.add_argument("--tokens", type=Path, required=True)
-    parser.add_argument("--tokenizer", type=Path, required=True)
-    parser.add_argument("--takes", type=int, default=2)
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    torch.set_num_threads(1)
-    tokenise(
-        ClipStore(options.clips),
-        TokenStore(options.tokens),
-        SpeechTokenizer.load(options.tokenizer),
-        options.takes,
-    )
-
-
-if __name__ == "__main__":
-    main()
