@@ -30,9 +30,7 @@ class Reference:
 
     def batches(self) -> dict[str, list[str]]:
         """Cases with waves, and the names of their waves."""
-        return {
-            name: case["waves"] for name, case in self.meta["cases"].items() if "waves" in case
-        }
+        return {name: case["waves"] for name, case in self.meta["cases"].items() if "waves" in case}
 
     def features(self, case: str) -> tuple[torch.Tensor, torch.Tensor]:
         """Our log-mel and mask of a case's waves, padded together to whole tokens."""

@@ -84,9 +84,7 @@ def prepare_clips(folder: Path, counts: ClipCounts, workers: int = 1, seed: int 
     _fill(folder / "questions", counts.questions, question, workers)
 
 
-def prepare_test_clips(
-    folder: Path, counts: ClipCounts, workers: int = 1, seed: int = 42
-) -> None:
+def prepare_test_clips(folder: Path, counts: ClipCounts, workers: int = 1, seed: int = 42) -> None:
     """Fills the store ``test`` alone, which is all that an evaluation needs."""
     test = list(_test_orders(counts, seed))
     _fill(folder / "test", len(test), test.__getitem__, workers)
