@@ -1,13 +1,13 @@
 """Trains the HiFT vocoder on the answer voices: spectral and F0 losses, no discriminator.
 
-``VocoderTraining`` is a task for ``trainer.run``; ``stored_clips`` picks its clips from a clip
-store, ``export`` writes the decoder folder's vocoder files. The harmonic source follows F0 measured
-on the audio while the F0 predictor learns to read it off the mel. Leaves out adversarial losses.
+``VocoderTraining`` is a task for ``trainer.run``, ``StoredClips`` are clips it can learn from, and
+``export`` writes the decoder folder's vocoder files. The harmonic source follows F0 measured on the
+audio while the F0 predictor learns to read it off the mel. Leaves out adversarial losses.
 """
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from engine.checkpoint import save_weights
 from engine.speech.mel import HOP, SAMPLE_RATE, SILENCE, mel_spectrogram
 from engine.speech.vocoder import HiFT, HiFTConfig, draw_noise, draw_phases
-from engine.training.nano.clips import Clip, ClipStore
+from engine.training.nano.clips import ClipStore
 from engine.training.optim import ParameterGroup
 from engine.training.pitch import estimate_f0
 
@@ -66,11 +66,6 @@ class StoredClips(Sequence[Samples]):
         if self._store.sample_rate(index) == SAMPLE_RATE:
             return samples
         return soxr.resample(samples, self._store.sample_rate(index), SAMPLE_RATE)
-
-
-def stored_clips(store: ClipStore, wanted: Callable[[Clip], bool]) -> StoredClips:
-    """The clips of a store for which ``wanted`` holds."""
-    return StoredClips(store, [i for i, clip in enumerate(store.clips()) if wanted(clip)])
 
 
 class VocoderTraining:

@@ -13,12 +13,12 @@ from engine.speech.vocoder import HiFT, HiFTConfig
 from engine.training.nano.clips import Clip, ClipStore
 from engine.training.trainer import RunConfig, run
 from engine.training.vocoder import (
+    StoredClips,
     VocoderTraining,
     evaluate_clip,
     export,
     imperfect,
     stft_distance,
-    stored_clips,
 )
 
 
@@ -105,5 +105,5 @@ def test_stored_clips_are_chosen_and_resampled(tmp_path: Path) -> None:
         store.append(
             np.zeros(16000, dtype=np.float32), 16000, Clip("a", "en", "v", (), kind, "train")
         )
-    clips = stored_clips(store, lambda clip: clip.kind == "answer")
+    clips = StoredClips(store, [1])
     assert len(clips) == 1 and len(clips[0]) == SAMPLE_RATE and clips[0].dtype == np.float32
