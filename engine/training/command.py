@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="train", description="Makes the built-in model.")
+    parser = argparse.ArgumentParser(prog="parley train", description="Makes the built-in model.")
     parser.add_argument("name", choices=["nano"])
     parser.add_argument("--work", type=Path, default=Path("data/nano"), help="everything between")
     parser.add_argument("--model", type=Path, default=Path("assets/models/nano"))
