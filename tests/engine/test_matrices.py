@@ -44,13 +44,30 @@ def test_every_form_gives_the_plain_product(
     torch.testing.assert_close(out, expected, rtol=1e-5, atol=1e-4)
 
 
-def test_weights_that_half_precision_would_change_are_kept_in_single() -> None:
-    exact, inexact = weight(8, 8), weight(8, 8) * 1.0001
+def test_weights_that_half_precision_would_change_keep_single_precision() -> None:
+    matrix, rows, out = torch.randn(60, 80) * 0.02, torch.randn(3, 80), torch.empty(3, 60)
+    prepare(matrix)(rows, None, out)
+    torch.testing.assert_close(out, rows @ matrix.t(), rtol=0, atol=1e-6)
+
+
+def test_exactness_in_half_precision_is_seen() -> None:
+    exact = weight(8, 8)
     assert is_exact_in_half_precision(exact)
-    assert not is_exact_in_half_precision(inexact)
+    assert not is_exact_in_half_precision(exact * 1.0001)
     assert not is_exact_in_half_precision(torch.tensor([[1e6]]))
-    rows, out = torch.randn(3, 8), torch.empty(3, 8)
-    torch.testing.assert_close(prepare(inexact)(rows, None, out), rows @ inexact.t())
+
+
+def test_weights_beyond_the_range_of_half_precision_are_kept() -> None:
+    matrix, rows, out = torch.full((4, 4), 1e6), torch.ones(1, 4), torch.empty(1, 4)
+    assert torch.equal(prepare(matrix)(rows, None, out), torch.full((1, 4), 4e6))
+
+
+def test_the_smallest_numbers_of_half_precision_are_not_lost() -> None:
+    matrix = torch.arange(-32.0, 32.0).reshape(8, 8) * 2**-24
+    rows, out = torch.randn(2, 8), torch.empty(2, 8)
+    torch.testing.assert_close(
+        prepare(matrix)(rows, None, out), rows @ matrix.t(), rtol=1e-4, atol=1e-12
+    )
 
 
 def test_where_the_packed_form_is_missing_the_plain_one_is_taken(
