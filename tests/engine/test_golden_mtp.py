@@ -21,7 +21,7 @@ from engine.sampling_params import SamplingParams
 from tests.engine.uncached import uncached_logits
 from tests.golden_data import golden
 
-TOLERANCE = 2e-4
+TOLERANCE = 1e-4
 
 
 @pytest.fixture(scope="module")
