@@ -44,7 +44,7 @@ def test_every_command_has_help() -> None:
     assert ran.returncode == 0
     for command in ("ask", "say", "transcribe", "chat", "models", "selftest", "bench", "train"):
         assert command in ran.stdout
-        assert re.search(rf"^ +{command} +\w", ran.stdout, re.MULTILINE)
+        assert re.search(rf"^ +{command}\s+\w", ran.stdout, re.MULTILINE)
 
 
 def test_the_example_of_the_engine_readme_runs(
