@@ -53,12 +53,12 @@ def benchmark_config() -> ModelConfig:
 
 
 def nano_config() -> ModelConfig:
-    """The size of the built-in model: 10 backbone and 10 MCTP layers, 224 wide."""
+    """The size of the built-in model: 16 backbone and 10 MCTP layers, 192 wide."""
     return ModelConfig(
         vocab_size=2304,
-        hidden_size=224,
-        intermediate_size=448,
-        num_hidden_layers=20,
+        hidden_size=192,
+        intermediate_size=384,
+        num_hidden_layers=26,
         num_attention_heads=4,
         num_key_value_heads=2,
         num_nextn_predict_layers=10,

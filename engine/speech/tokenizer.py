@@ -47,6 +47,11 @@ class SpeechTokenizer:
         return cls(encoder)
 
     @property
+    def codebook(self) -> torch.Tensor:
+        """The vector of every audio token, (n_codes, D)."""
+        return self._encoder.codebook.weight.detach()
+
+    @property
     def n_codes(self) -> int:
         """How many different audio tokens there are."""
         return self._encoder.config.quantize_vocab_size

@@ -21,6 +21,7 @@ from engine.training.losses import Losses, Objective, Scores, speech_losses
 from engine.training.optim import ParameterGroup
 from engine.training.packing import Batch, Task, pad
 from engine.training.stages import Stage, begin, trained_groups
+from engine.training.start import place_audio_tokens
 from engine.training.trainer import RunConfig, run
 
 WEIGHTS = "model.safetensors"
@@ -108,10 +109,12 @@ def train_stage(
     start: Path | None,
     tokens_per_batch: int = 1024,
     progress_bar: bool = True,
+    codebook: Tensor | None = None,
 ) -> Path:
     """Trains one stage in ``folder`` and returns its weights' file; resumes what was begun.
 
-    ``start`` holds the weights of the stage before; None draws fresh ones.
+    ``start`` holds the weights of the stage before; None draws fresh ones, with the audio tokens
+    placed as in the speech tokenizer's ``codebook`` (N, D) where it is given.
     """
     weights = folder / WEIGHTS
     if weights.is_file():
@@ -119,6 +122,8 @@ def train_stage(
     model = SpeechLM(config)
     if start is None:
         initialise(model, torch.Generator().manual_seed(run_config.seed))
+        if codebook is not None:
+            place_audio_tokens(model, train_data.tokenizer.vocabulary, codebook)
     else:
         load_weights(model, start)
     begin(model, stage)

@@ -211,6 +211,7 @@ class _Making:
             self._stage_folder(number - 1) / WEIGHTS if number > 1 else None,
             plan.tokens_per_batch,
             self._bar,
+            codebook=SpeechTokenizer.load(self._speech_tokenizer_folder).codebook,
         )
 
     def _export(self) -> None:

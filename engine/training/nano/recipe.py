@@ -29,9 +29,9 @@ class StagePlan:
 class LMSizes:
     """The sizes of the LM; the size of its vocabulary is that of the text tokenizer."""
 
-    width: int = 224
-    intermediate: int = 448
-    backbone_layers: int = 10
+    width: int = 192
+    intermediate: int = 384
+    backbone_layers: int = 16  # deep and thin: the modules gain the more, the longer a pass takes
     depth: int = 10
     heads: int = 4
     kv_heads: int = 2
