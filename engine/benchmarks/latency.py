@@ -38,8 +38,6 @@ class Spread:
 class Latency:
     """What one mode takes for a spoken question; None where its replies had no sound."""
 
-    encode_ms: Spread | None
-    prefill_ms: Spread | None
     first_audio_tokens_ms: Spread | None
     first_sound_ms: Spread | None
     real_time_factor: Spread | None
@@ -56,8 +54,6 @@ def measure_latency(
         return Spread.of([value for value in values if value is not None])
 
     return Latency(
-        spread("encode"),
-        spread("prefill"),
         spread("first_audio_tokens"),
         spread("first_audio"),
         Spread.of(
