@@ -4,6 +4,7 @@ import json
 import math
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,13 +20,14 @@ from engine.evaluation.report import (
     HeardSentence,
     ReadSentence,
     Report,
+    SpokenReply,
     markdown,
     rows,
     to_json,
 )
 from engine.evaluation.spoken_qa import AnswerJudge
 from engine.evaluation.test_set import SpokenQuestion
-from engine.evaluation.tts import read_aloud
+from engine.evaluation.tts import Ear, read_aloud
 from engine.modes import InferenceMode
 from engine.training.nano.topics import Exchange
 from tests.engine.evaluation.fake_model import FakeModel, ear, spoken
@@ -42,44 +44,44 @@ JUDGE = AnswerJudge.of([*SUMS, REFUSAL], "en")
 ANSWERS = {e.question: e.answer for e in SUMS}
 
 
-def ask(model, with_ear=ear):
+def ask(model: FakeModel, with_ear: Ear | None = ear) -> list[SpokenReply]:
     return list(answer_questions(model, QUESTIONS, JUDGE, InferenceMode.BOOST, with_ear))
 
 
-def test_a_perfect_model_is_right_in_text_and_in_sound():
+def test_a_perfect_model_is_right_in_text_and_in_sound() -> None:
     replies = ask(FakeModel(ANSWERS))
     assert all(reply.text_right and reply.spoken_right for reply in replies)
     assert all(reply.transcript.characters.n_edits == 0 for reply in replies)
 
 
-def test_a_reply_without_sound_is_a_wrong_spoken_answer():
+def test_a_reply_without_sound_is_a_wrong_spoken_answer() -> None:
     replies = ask(FakeModel(ANSWERS, mute=True))
     assert [(reply.text_right, reply.spoken_right) for reply in replies] == [(True, False)] * 3
 
 
-def test_sound_is_judged_by_what_the_ear_heard_and_not_by_the_text():
+def test_sound_is_judged_by_what_the_ear_heard_and_not_by_the_text() -> None:
     replies = ask(FakeModel(ANSWERS), with_ear=lambda samples, rate: "two plus one is three")
     assert [reply.spoken_right for reply in replies] == [True, False, False]
 
 
-def test_without_an_ear_nothing_is_said_about_the_sound():
+def test_without_an_ear_nothing_is_said_about_the_sound() -> None:
     assert {reply.spoken_right for reply in ask(FakeModel(ANSWERS), with_ear=None)} == {None}
 
 
-def test_a_refusal_of_a_known_subject_is_counted():
+def test_a_refusal_of_a_known_subject_is_counted() -> None:
     replies = ask(FakeModel({**ANSWERS, SUMS[0].question: REFUSAL.answer}))
     assert [reply.refused for reply in replies] == [True, False, False]
     assert not replies[0].text_right
 
 
-def test_reading_aloud_is_scored_by_the_ear():
+def test_reading_aloud_is_scored_by_the_ear() -> None:
     reading = read_aloud(FakeModel(), "One small step.", "en", InferenceMode.TURBO, ear)
     assert (reading.edits.n_edits, reading.edits.n_reference) == (0, 3)
     mute = read_aloud(FakeModel(mute=True), "One small step.", "en", InferenceMode.TURBO, ear)
     assert mute.edits.n_edits == 3
 
 
-def report():
+def report() -> Report:
     replies = ask(FakeModel({**ANSWERS, SUMS[0].question: "Two plus one is nine."}))
     turbo = [replace(reply, mode="turbo", spoken_right=None) for reply in replies]
     sentence = HeardSentence("boost", "en", replies[0].transcript)
@@ -88,7 +90,7 @@ def report():
     return Report("toy", "evaluate toy", 7, 1.0, (*replies, *turbo, sentence, *readings))
 
 
-def test_each_mode_has_its_column_and_each_figure_its_interval():
+def test_each_mode_has_its_column_and_each_figure_its_interval() -> None:
     table = {row.name: row.estimates for row in rows(report())}
     right = table["spoken question, text answer right, English"]
     assert list(right) == ["boost", "turbo"]
@@ -97,7 +99,7 @@ def test_each_mode_has_its_column_and_each_figure_its_interval():
     assert math.isnan(table["spoken question, spoken answer right, English"]["turbo"].value)
 
 
-def test_markdown_repeats_the_command_and_says_what_was_not_measured():
+def test_markdown_repeats_the_command_and_says_what_was_not_measured() -> None:
     text = markdown(report())
     assert "`evaluate toy` (seed 7" in text
     assert "66.7 %" in text
@@ -105,7 +107,7 @@ def test_markdown_repeats_the_command_and_says_what_was_not_measured():
     assert "| sums | 67 / 67 (3) | 67 / - (3) |" in text
 
 
-def test_json_is_strict_and_holds_every_item():
+def test_json_is_strict_and_holds_every_item() -> None:
     plain = json.loads(json.dumps(to_json(report()), allow_nan=False))
     assert len(plain["items"]) == 9
     assert plain["items"][0]["expected"] == SUMS[0].answer
@@ -113,7 +115,9 @@ def test_json_is_strict_and_holds_every_item():
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the synthesisers are Linux packages")
-def test_a_whole_evaluation_of_a_random_model_from_nothing(tiny_model, tmp_path):
+def test_a_whole_evaluation_of_a_random_model_from_nothing(
+    tiny_model: Path, tmp_path: Path
+) -> None:
     config = EvaluationConfig(
         modes=(InferenceMode.BOOST,),
         questions=2,

@@ -30,7 +30,7 @@ TOPICS = (
 )
 
 
-def test_every_slot_takes_every_value_so_that_answers_can_be_wrong():
+def test_every_slot_takes_every_value_so_that_answers_can_be_wrong() -> None:
     grammar = answer_grammar(TOPICS)
     assert "the capital of ( france | italy ) is ( paris | rome )" in grammar
     assert "<number> plus <number> is <number>" in grammar
@@ -39,21 +39,21 @@ def test_every_slot_takes_every_value_so_that_answers_can_be_wrong():
     assert "you are welcome" in grammar
 
 
-def test_an_answer_is_in_the_grammar_once_however_many_topics_share_it():
+def test_an_answer_is_in_the_grammar_once_however_many_topics_share_it() -> None:
     assert answer_grammar(TOPICS + TOPICS) == answer_grammar(TOPICS)
 
 
 @pytest.fixture(scope="module")
-def ear():
+def ear() -> Recogniser:
     pytest.importorskip("pocketsphinx")
     return Recogniser(answer_grammar(subjects_en.topics()))
 
 
-def test_every_word_of_the_answers_can_be_pronounced(ear):
+def test_every_word_of_the_answers_can_be_pronounced(ear: Recogniser) -> None:
     assert ear.recognise(np.zeros(0, np.float32), 16000) == ""
 
 
-def test_silence_says_nothing(ear):
+def test_silence_says_nothing(ear: Recogniser) -> None:
     assert ear.recognise(np.zeros(22050, np.float32), 22050) == ""
 
 
@@ -70,7 +70,9 @@ def test_silence_says_nothing(ear):
         ("unknown", "true", True),
     ],
 )
-def test_right_and_wrong_answers_are_told_apart_by_their_sound(ear, question, spoken, is_right):
+def test_right_and_wrong_answers_are_told_apart_by_their_sound(
+    ear: Recogniser, question: str, spoken: str, is_right: bool
+) -> None:
     from engine.training.nano.synthesis import synthesise
 
     known = exchanges("en", "test")

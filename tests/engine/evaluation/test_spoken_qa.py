@@ -44,7 +44,7 @@ JUDGES = {
         (TEN_ZH, "等于十。"),
     ],
 )
-def test_the_key_without_contradiction_is_right(exchange, said):
+def test_the_key_without_contradiction_is_right(exchange: Exchange, said: str) -> None:
     assert JUDGES[exchange.lang].is_right(said, exchange)
 
 
@@ -68,17 +68,17 @@ def test_the_key_without_contradiction_is_right(exchange, said):
         (TEN_ZH, "三加七等于二十"),
     ],
 )
-def test_another_answer_or_two_answers_are_wrong(exchange, said):
+def test_another_answer_or_two_answers_are_wrong(exchange: Exchange, said: str) -> None:
     assert not JUDGES[exchange.lang].is_right(said, exchange)
 
 
-def test_a_refusal_is_recognised():
+def test_a_refusal_is_recognised() -> None:
     assert JUDGES["en"].refuses("Sorry, I don't know that.")
     assert not JUDGES["en"].refuses("I know that.")
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
-def test_every_true_answer_is_right_and_the_answers_of_others_are_not(lang):
+def test_every_true_answer_is_right_and_the_answers_of_others_are_not(lang: str) -> None:
     known = exchanges(lang, "train") + exchanges(lang, "test")
     judge = AnswerJudge.of(known, lang)
     tested = exchanges(lang, "test")

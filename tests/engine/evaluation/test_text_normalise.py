@@ -17,10 +17,10 @@ from engine.evaluation.text_normalise import normalised, units
         ("?!", "en", ""),
     ],
 )
-def test_only_what_is_said_remains(text, lang, expected):
+def test_only_what_is_said_remains(text: str, lang: str, expected: str) -> None:
     assert normalised(text, lang) == expected
 
 
-def test_units_are_words_or_characters():
+def test_units_are_words_or_characters() -> None:
     assert units("One two.", "en") == ("one", "two")
     assert units("一二。", "zh") == ("一", "二")
