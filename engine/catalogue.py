@@ -50,12 +50,15 @@ def installed(roots: Iterable[Path]) -> tuple[ModelEntry, ...]:
 
 def find(name: str, roots: Iterable[Path]) -> ModelEntry:
     """The model of that name below ``roots``, or the model in the folder ``name``."""
+    roots = tuple(roots)
     for folder in (*(root / name for root in roots), Path(name)):
         if folder.is_dir():
             if missing := missing_files(folder):
                 raise CheckpointError(f"{folder}: the model lacks {', '.join(missing)}")
             return _entry(folder)
-    raise CheckpointError(f"{name}: no such model or model folder")
+    there = ", ".join(entry.name for entry in installed(roots))
+    hint = f"there is {there}" if there else "`python main.py train nano` makes the built-in one"
+    raise CheckpointError(f"{name}: no such model or model folder; {hint}")
 
 
 def _entry(folder: Path) -> ModelEntry:
