@@ -3,19 +3,48 @@
 import json
 import os
 import tempfile
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from engine.errors import CheckpointError
 
 _INDEX = "model.safetensors.index.json"
 _SINGLE = "model.safetensors"
+
+
+@contextmanager
+def without_weights() -> Iterator[None]:
+    """Networks built inside have shapes and no memory; ``load_weights`` fills them.
+
+    Drawing start values is left out: on the meta device it draws nothing, but makes torch import
+    its compiler, which takes longer than loading all of a small model.
+    """
+    with torch.device("meta"), _NoStartValues():
+        yield
+
+
+class _NoStartValues(TorchFunctionMode):
+    """Passes over every in-place normal draw."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in (nn.init.normal_, Tensor.normal_):
+            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+        return func(*args, **kwargs)
 
 
 def load_weights(
@@ -30,7 +59,7 @@ def load_weights(
 
     ``path`` is a safetensors file or a folder with one (or with shards and their index).
     ``key_map`` maps names in the file to names in the module where they differ. Floating-point
-    tensors become ``dtype`` on ``device``; ``module`` is best built under ``torch.device("meta")``.
+    tensors become ``dtype`` on ``device``; ``module`` is best built ``without_weights``.
     """
     expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     tensors: dict[str, Tensor] = {}

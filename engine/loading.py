@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from engine.catalogue import missing_files
-from engine.checkpoint import load_weights
+from engine.checkpoint import load_weights, without_weights
 from engine.config import ModelConfig
 from engine.device import choose_device, choose_dtype
 from engine.errors import CheckpointError, RequestError
@@ -54,7 +54,7 @@ def _load(
 ) -> tuple[Decoder, TextTokenizer, SpeechTokenizer, SpeechDecoder, SamplingParams]:
     text_tokenizer = TextTokenizer.load(folder / "tokenizer.json")
     config = ModelConfig.from_json(folder / "config.json")
-    with torch.device("meta"):
+    with without_weights():
         lm = SpeechLM(config)
     load_weights(lm, folder, dtype=dtype, device=device)
     speech_tokenizer = SpeechTokenizer.load(folder / "speech_tokenizer", device)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.checkpoint import load_weights
+from engine.checkpoint import load_weights, without_weights
 from engine.errors import CheckpointError
 from engine.speech.flow import FlowConfig, FlowDecoder, mel_frames
 from engine.speech.flow_stream import FlowStream, StreamPlan, frame_noise
@@ -36,7 +36,7 @@ class SpeechDecoder:
             raise CheckpointError(f"{folder}: unknown parts of the config: {', '.join(unknown)}")
         if missing := sorted({"flow", "hift"} - set(config)):
             raise CheckpointError(f"{folder}: the config lacks {', '.join(missing)}")
-        with torch.device("meta"):
+        with without_weights():
             flow = FlowDecoder(FlowConfig.from_json(config["flow"]))
             vocoder = HiFT(HiFTConfig.from_json(config["hift"]))
         load_weights(flow, folder / "flow.safetensors", device=device)

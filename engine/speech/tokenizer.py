@@ -11,7 +11,7 @@ import soxr
 import torch
 from torch import Tensor
 
-from engine.checkpoint import load_weights
+from engine.checkpoint import load_weights, without_weights
 from engine.errors import CheckpointError, RequestError
 from engine.models.whisper_vq import FRAMES_PER_TOKEN, WhisperVQConfig, WhisperVQEncoder
 from engine.speech.frontend import HOP, SAMPLE_RATE, whisper_log_mel
@@ -41,7 +41,7 @@ class SpeechTokenizer:
             raise CheckpointError(f"cannot read the speech tokenizer's {path}: {error}") from error
         if not isinstance(values, dict):
             raise CheckpointError(f"{path} does not hold a config")
-        with torch.device("meta"):
+        with without_weights():
             encoder = WhisperVQEncoder(WhisperVQConfig.from_json(values))
         load_weights(encoder, folder, dtype=dtype, device=device)
         return cls(encoder)

@@ -356,20 +356,26 @@ class _WeightNorm(nn.Module):
     def __init__(self, shape: tuple[int, int, int], n_out: int, fan_in: int) -> None:
         super().__init__()
         bound = fan_in**-0.5
-        self.weight_v = nn.Parameter((torch.rand(shape) * 2 - 1) * bound)
-        self.weight_g = nn.Parameter(self.weight_v.detach().flatten(1).norm(dim=1)[:, None, None])
+        self.weight_v = nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
+        self.weight_g = nn.Parameter(torch.empty(shape[0], 1, 1))
+        if not self.weight_v.is_meta:  # where there is memory, it starts as the same weight
+            self.weight_g.data = _lengths(self.weight_v.detach())
         self.bias = nn.Parameter(torch.zeros(n_out))
         self.register_buffer("folded", None, persistent=False)
 
     def weight(self) -> Tensor:
         if self.folded is not None:
             return self.folded
-        length = self.weight_v.flatten(1).norm(dim=1)[:, None, None]
-        return self.weight_v * (self.weight_g / length)
+        return self.weight_v * (self.weight_g / _lengths(self.weight_v))
 
     def fold(self) -> None:
         self.folded = None
         self.folded = self.weight().detach()
+
+
+def _lengths(weight: Tensor) -> Tensor:
+    """The length of a weight (A, B, K) at each first index, (A, 1, 1)."""
+    return torch.linalg.vector_norm(weight, dim=(1, 2), keepdim=True)
 
 
 class _NormedConv(_WeightNorm):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from engine.checkpoint import load_weights, save_weights
+from engine.checkpoint import load_weights, save_weights, without_weights
 from engine.config import ModelConfig
 from engine.errors import CheckpointError
 from engine.models.speech_lm import SpeechLM, initialise
@@ -19,7 +19,7 @@ def model() -> SpeechLM:
 
 
 def meta_model() -> SpeechLM:
-    with torch.device("meta"):
+    with without_weights():
         return SpeechLM(ModelConfig.tiny())
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -28,3 +29,15 @@ def test_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = engine.nothing
     assert set(dir(engine)) == set(engine.__all__)
+
+
+def test_loading_a_model_leaves_torchs_compiler_alone(tiny_model: Path) -> None:
+    """Start values drawn on the meta device once made torch import it, for 2.6 of 3.3 seconds."""
+    code = (
+        "import sys; from engine import SpeechEngine; "
+        f"SpeechEngine.load({str(tiny_model)!r}); print('torch._dynamo' in sys.modules)"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.strip() == "False"

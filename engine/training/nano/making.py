@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from engine.checkpoint import load_weights, save_weights
+from engine.checkpoint import load_weights, save_weights, without_weights
 from engine.config import ModelConfig
 from engine.models.speech_lm import SpeechLM
 from engine.models.whisper_vq import WhisperVQConfig
@@ -218,7 +218,7 @@ class _Making:
         """Writes the LM and its tokenizer beside the speech parts; the weights come last."""
         tokenizer = TextTokenizer.load(self._tokenizer_file)
         config = self._config(tokenizer)
-        with torch.device("meta"):
+        with without_weights():
             lm = SpeechLM(config)
         load_weights(lm, self._stage_folder(len(self._recipe.stages)) / WEIGHTS)
         self._model.mkdir(parents=True, exist_ok=True)
