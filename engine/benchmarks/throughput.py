@@ -1,19 +1,15 @@
 """Tokens per second of every inference mode, and the time to the first audio tokens.
 
-Run it with ``python -m engine.benchmarks.throughput``; without a model folder it takes random
-weights. It leaves out the speech tokenizer and the speech decoder.
+``python main.py bench`` runs it. It leaves out the speech tokenizer and the speech decoder.
 """
 
-import argparse
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
-from engine.checkpoint import load_weights
 from engine.config import ModelConfig
 from engine.generate import DecodeState, generate
 from engine.models.decoder import Decoder
@@ -49,21 +45,6 @@ def benchmark_config() -> ModelConfig:
         num_key_value_heads=2,
         num_nextn_predict_layers=10,
         max_position_embeddings=4096,
-    )
-
-
-def nano_config() -> ModelConfig:
-    """The size of the built-in model: 16 backbone and 10 MCTP layers, 192 wide."""
-    return ModelConfig(
-        vocab_size=2304,
-        hidden_size=192,
-        intermediate_size=384,
-        num_hidden_layers=26,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        num_nextn_predict_layers=10,
-        max_position_embeddings=4096,
-        tie_word_embeddings=True,
     )
 
 
@@ -126,42 +107,3 @@ def _time_reply(
 def _synchronise(decoder: Decoder) -> None:
     if decoder.device.type == "cuda":
         torch.cuda.synchronize(decoder.device)
-
-
-def main() -> None:
-    """Prints a table for one model and thread count."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--model", type=Path, help="a model folder instead of random weights")
-    parser.add_argument("--size", choices=("benchmark", "nano"), default="benchmark")
-    parser.add_argument("--single", action="store_true", help="weights not exact in half precision")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--tokens", type=int, default=256)
-    parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--cpu-time", action="store_true", help="ignore other load; one thread")
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    clock = time.thread_time if arguments.cpu_time else time.perf_counter
-    if arguments.model:
-        with torch.device("meta"):
-            model = SpeechLM(ModelConfig.from_json(arguments.model / "config.json"))
-        load_weights(model, arguments.model)
-    else:
-        config = benchmark_config() if arguments.size == "benchmark" else nano_config()
-        model = random_model(config, stored_in_half=not arguments.single)
-    decoder = Decoder(model)
-    n_weights = sum(parameter.numel() for parameter in model.parameters())
-    print(f"{n_weights / 1e6:.1f} M weights, {arguments.threads} threads, {decoder.dtype}")
-    first = first_audio_ms(decoder, clock=clock)
-    print(f"first {FIRST_AUDIO_TOKENS} tokens after {PROMPT_LENGTH}: {first:.1f} ms")
-    results = throughput(
-        decoder, n_tokens=arguments.tokens, repetitions=arguments.repetitions, clock=clock
-    )
-    vanilla = results[0].tokens_per_s
-    for result in results:
-        spread = f"{result.slowest:.0f} to {result.fastest:.0f}"
-        ratio = f"{result.tokens_per_s / vanilla:.2f}x"
-        print(f"{result.mode.value:8} {result.tokens_per_s:8.1f} tokens/s  {ratio}  ({spread})")
-
-
-if __name__ == "__main__":
-    main()

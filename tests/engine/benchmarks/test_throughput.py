@@ -7,7 +7,6 @@ import torch
 from engine.benchmarks.throughput import (
     benchmark_config,
     first_audio_ms,
-    nano_config,
     random_model,
     throughput,
 )
@@ -16,6 +15,7 @@ from engine.models.decoder import Decoder
 from engine.models.matrices import is_exact_in_half_precision
 from engine.models.speech_lm import SpeechLM
 from engine.modes import InferenceMode
+from engine.training.nano.recipe import LMSizes
 
 
 def test_every_mode_is_timed_and_the_first_round_does_not_count() -> None:
@@ -41,7 +41,7 @@ def test_random_weights_are_those_of_a_checkpoint_in_half_precision() -> None:
 
 def test_the_benchmark_size_is_the_published_one() -> None:
     with torch.device("meta"):
-        models = SpeechLM(benchmark_config()), SpeechLM(nano_config())
+        models = SpeechLM(benchmark_config()), SpeechLM(LMSizes().config(2304, 0, 1))
     counts = [sum(parameter.numel() for parameter in model.parameters()) for model in models]
     assert round(counts[0] / 1e6, 1) == 18.6
     assert counts[1] < 15e6
