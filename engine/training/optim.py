@@ -1,5 +1,6 @@
 """The optimiser and the learning-rate schedule of every training run.
 
+Groups of weight matrices marked ``orthogonal`` go to Muon, everything else to AdamW.
 The schedule is a pure function of progress in [0, 1]: a linear warm-up, then a cosine down to a
 floor. Progress follows the step count, or the clock where a run is bounded by time.
 """
@@ -11,14 +12,20 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from engine.training.muon import MOMENTUM, MuonAdamW
+
 
 @dataclass(frozen=True, slots=True)
 class ParameterGroup:
-    """Parameters trained with one learning-rate scale, and their own weight decay where given."""
+    """Parameters trained with one learning-rate scale, and their own weight decay where given.
+
+    ``orthogonal`` groups hold matrices only.
+    """
 
     params: Sequence[nn.Parameter]
     lr_scale: float = 1.0
     weight_decay: float | None = None
+    orthogonal: bool = False
 
 
 def progress(step: int, steps: int, elapsed_s: float, limit_s: float | None) -> float:
@@ -43,18 +50,23 @@ def build_optimizer(
     weight_decay: float,
     betas: tuple[float, float],
     eps: float,
-) -> torch.optim.AdamW:
-    """AdamW in its fused form; each group remembers its scale as ``lr_scale``."""
+) -> MuonAdamW:
+    """One optimiser for all groups, AdamW's part in its fused form."""
     described = [
-        {
-            "params": list(group.params),
-            "lr": lr * group.lr_scale,
-            "lr_scale": group.lr_scale,
-            "weight_decay": weight_decay if group.weight_decay is None else group.weight_decay,
-        }
+        {"params": list(group.params), "lr": lr * group.lr_scale} | settings(group, weight_decay)
         for group in groups
     ]
-    return torch.optim.AdamW(described, lr=lr, betas=betas, eps=eps, fused=True)
+    return MuonAdamW(described, lr=lr, betas=betas, eps=eps, fused=True)
+
+
+def settings(group: ParameterGroup, weight_decay: float) -> dict[str, float | bool]:
+    """What a group is trained with, whatever a checkpoint says of it."""
+    return {
+        "lr_scale": group.lr_scale,
+        "weight_decay": weight_decay if group.weight_decay is None else group.weight_decay,
+        "orthogonal": group.orthogonal,
+        "momentum": MOMENTUM,
+    }
 
 
 def set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:

@@ -38,6 +38,7 @@ class Stage:
     lr: float
     mixture: Mapping[Task, float]  # relative shares of the samples
     mctp_lr_scale: float = 1.0
+    muon_lr_scale: float | None = None  # Muon trains the layers' matrices; None: AdamW alone
     weight_decay: float = 0.0
     start: Start = Start.AS_IS
 
@@ -95,11 +96,23 @@ def trained_groups(model: SpeechLM, stage: Stage) -> list[ParameterGroup]:
         for parameter in module_parameters(model, k)
     }
     backbone = [parameter for parameter in model.parameters() if id(parameter) not in every_module]
+    embeddings = {id(model.model.embed_tokens.weight), id(model.head_weight)}
     groups = []
-    if stage.trains_backbone:
-        groups.append(ParameterGroup(backbone))
-    if modules:
-        groups.append(ParameterGroup(modules, lr_scale=stage.mctp_lr_scale))
+    for parameters, lr_scale in ((backbone, 1.0), (modules, stage.mctp_lr_scale)):
+        if parameters is backbone and not stage.trains_backbone:
+            continue
+        matrices = [
+            parameter
+            for parameter in parameters
+            if stage.muon_lr_scale and parameter.dim() == 2 and id(parameter) not in embeddings
+        ]
+        taken = {id(parameter) for parameter in matrices}
+        others = [parameter for parameter in parameters if id(parameter) not in taken]
+        if others:
+            groups.append(ParameterGroup(others, lr_scale))
+        if matrices and stage.muon_lr_scale:
+            scale = lr_scale * stage.muon_lr_scale
+            groups.append(ParameterGroup(matrices, scale, orthogonal=True))
     model.requires_grad_(False)
     for group in groups:
         for parameter in group.params:

@@ -31,6 +31,7 @@ from engine.training.optim import (
     progress,
     rate_factor,
     set_rate,
+    settings,
 )
 
 __all__ = ["ParameterGroup", "RunConfig", "Trainable", "TrainingInterrupted", "run"]
@@ -124,9 +125,7 @@ def run(
     if (folder / CHECKPOINT).is_file():
         _restore(folder / CHECKPOINT, task, optimizer, state)
         for group, described in zip(groups, optimizer.param_groups, strict=True):
-            decay = group.weight_decay
-            described["lr_scale"] = group.lr_scale
-            described["weight_decay"] = config.weight_decay if decay is None else decay
+            described.update(settings(group, config.weight_decay))
     else:
         _seed(config.seed)
     if state.done:

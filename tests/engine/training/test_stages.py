@@ -1,5 +1,7 @@
 """Laws of the four stages: what is trained, what is frozen, where modules start from."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -47,6 +49,18 @@ def test_each_stage_trains_its_parts_and_nothing_else() -> None:
 def test_fine_tuning_trains_the_modules_at_ten_times_the_rate() -> None:
     scales = [group.lr_scale for group in trained_groups(_model(), FINE_TUNING)]
     assert scales == [1.0, 10.0]
+
+
+def test_muon_gets_the_matrices_of_layers_and_nothing_else() -> None:
+    model = _model()
+    groups = trained_groups(model, replace(FINE_TUNING, muon_lr_scale=2.0))
+    assert [group.lr_scale for group in groups] == [1.0, 2.0, 10.0, 20.0]
+    assert [group.orthogonal for group in groups] == [False, True, False, True]
+    matrices = {id(p) for group in groups if group.orthogonal for p in group.params}
+    for name, parameter in model.named_parameters():
+        in_layer = ".layers." in name or name.startswith("mtp_projs")
+        assert (id(parameter) in matrices) == (in_layer and parameter.dim() == 2), name
+    assert sum(len(group.params) for group in groups) == len(list(model.parameters()))
 
 
 def test_the_first_module_starts_from_the_last_backbone_layer() -> None:

@@ -18,9 +18,12 @@ from engine.training.trainer import RunConfig, TrainingInterrupted, run
 class Line:
     """A toy task: one linear layer on noisy data, with every kind of randomness in use."""
 
-    def __init__(self, stop_at: int | None = None, bad: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self, stop_at: int | None = None, bad: tuple[int, ...] = (), orthogonal: bool = False
+    ) -> None:
         torch.manual_seed(1)
         self.net = nn.Linear(4, 1)
+        self.orthogonal = orthogonal
         self._generator = torch.Generator().manual_seed(5)
         self._stop_at = stop_at
         self._bad = bad
@@ -31,7 +34,10 @@ class Line:
         return {"net": self.net}
 
     def parameter_groups(self) -> list[ParameterGroup]:
-        return [ParameterGroup([self.net.weight]), ParameterGroup([self.net.bias], lr_scale=10.0)]
+        return [
+            ParameterGroup([self.net.weight], orthogonal=self.orthogonal),
+            ParameterGroup([self.net.bias], lr_scale=10.0),
+        ]
 
     def next_batch(self) -> Tensor:
         self._drawn += 1
@@ -62,12 +68,20 @@ class Line:
 CONFIG = RunConfig(steps=40, lr=0.05, log_every=5, accumulate=2)
 
 
-def test_a_killed_and_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
-    whole = Line()
+@pytest.mark.parametrize("orthogonal", [False, True])
+def test_a_killed_and_resumed_run_equals_an_uninterrupted_one(
+    tmp_path: Path, orthogonal: bool
+) -> None:
+    whole = Line(orthogonal=orthogonal)
     run(whole, CONFIG, tmp_path / "whole", progress_bar=False)
     with pytest.raises(TrainingInterrupted):
-        run(Line(stop_at=17), CONFIG, tmp_path / "killed", progress_bar=False)
-    resumed = Line()
+        run(
+            Line(stop_at=17, orthogonal=orthogonal),
+            CONFIG,
+            tmp_path / "killed",
+            progress_bar=False,
+        )
+    resumed = Line(orthogonal=orthogonal)
     run(resumed, CONFIG, tmp_path / "killed", progress_bar=False)
     assert torch.equal(whole.net.weight, resumed.net.weight)
     assert torch.equal(whole.net.bias, resumed.net.bias)
