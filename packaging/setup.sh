@@ -6,10 +6,13 @@ set -eu
 purpose=${1:-run}
 cd "$(dirname "$0")/.."
 
+screen="libegl1 libgl1 libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libxcb-image0
+    libxcb-render-util0 libxcb-xinerama0 libxcb-shape0 libxcb-xkb1 libdbus-1-3 libfontconfig1"
+sound_server="pulseaudio pulseaudio-utils libasound2-plugins"
 voices="espeak-ng flite festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts"
 case $purpose in
-    run) extras=""; packages="libportaudio2" ;;
-    test) extras="[dev,train,eval]"; packages="libportaudio2 $voices" ;;
+    run) extras=""; packages="libportaudio2 $screen" ;;
+    test) extras="[dev,train,eval]"; packages="libportaudio2 $voices $screen $sound_server fonts-wqy-microhei" ;;
     train) extras="[train,eval]"; packages="libportaudio2 $voices" ;;
     *) echo "usage: packaging/setup.sh run|test|train" >&2; exit 2 ;;
 esac
@@ -56,5 +59,7 @@ fi
 [ -x .venv/bin/python ] || "$python" -m venv .venv
 echo "Installing Python packages into .venv (about 2 minutes the first time)"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".$extras"
+.venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".[hotkey]" 2>/dev/null ||
+    echo "No global hotkey: pynput could not be built (it needs gcc and the kernel's headers)"
 rm -f .venv/.ready-"$purpose"-*
 touch "$stamp"
