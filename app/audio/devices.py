@@ -4,6 +4,14 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceId:
+    """What a device is remembered by: its index changes when another is plugged in."""
+
+    name: str
+    host_api: str
+
+
+@dataclass(frozen=True, slots=True)
 class SoundDevice:
     """One device as PortAudio names it; a device may have inputs, outputs or both."""
 
