@@ -1,5 +1,8 @@
 """Where the networks run and in which precision; chosen once, when a model is loaded."""
 
+import platform
+from pathlib import Path
+
 import torch
 
 from engine.errors import RequestError
@@ -27,3 +30,15 @@ def choose_dtype(device: torch.device) -> torch.dtype:
     if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
         return torch.bfloat16
     return torch.float32
+
+
+def processor_name(device: torch.device) -> str:
+    """What computes: the GPU's name; of a CPU the one Linux tells, else its architecture."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())

@@ -1,11 +1,9 @@
 """One benchmark run as data, as a table and as JSON: all four modes, with what they ran on."""
 
 import json
-import platform
 import resource
 import statistics
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 
@@ -20,7 +18,7 @@ from engine.benchmarks.throughput import (
     throughput,
 )
 from engine.config import ModelConfig
-from engine.device import choose_device, choose_dtype
+from engine.device import choose_device, choose_dtype, processor_name
 from engine.engine import SpeechEngine
 from engine.models.decoder import Decoder
 from engine.modes import InferenceMode
@@ -190,11 +188,10 @@ def _report(
     modes: tuple[ModeReport, ...],
     chunk_costs: dict[int, float],
 ) -> BenchReport:
-    on_cuda = decoder.device.type == "cuda"
     return BenchReport(
         model=name,
         device=str(decoder.device),
-        processor=torch.cuda.get_device_name(decoder.device) if on_cuda else _processor(),
+        processor=processor_name(decoder.device),
         dtype=str(decoder.dtype).removeprefix("torch."),
         threads=torch.get_num_threads(),
         counted_from=counted_from,
@@ -202,16 +199,6 @@ def _report(
         chunk_costs_ms=chunk_costs,
         peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     )
-
-
-def _processor() -> str:
-    """The processor's own name where Linux tells it, else its architecture."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())
 
 
 def _cell(spread: Spread | None, digits: int) -> str:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from engine.device import choose_device, choose_dtype
+from engine.device import choose_device, choose_dtype, processor_name
 from engine.errors import RequestError
 
 
@@ -44,3 +44,7 @@ def test_a_device_that_is_not_here_is_refused(wanted: str) -> None:
 def test_cuda_is_refused_where_there_is_none() -> None:
     with pytest.raises(RequestError, match="use cpu"):
         choose_device("cuda")
+
+
+def test_the_processor_has_a_name() -> None:
+    assert processor_name(torch.device("cpu")).strip()
