@@ -6,6 +6,7 @@ decoded before the second backbone forward starts. It leaves out microphones, th
 """
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
@@ -43,13 +44,17 @@ from engine.utterance import Utterance
 _REPLY_SHARE = 4
 # One audio token; a shorter question is padded with silence to one.
 _SHORTEST_QUESTION_S = 0.08
+# The longest transcript in tokens: so many, and so many more for each second. Nobody speaks faster,
+# even where every token is one byte of a Chinese character.
+_TRANSCRIPT_BASE_TOKENS = 32
+_TRANSCRIPT_TOKENS_PER_S = 32
 
 
 class SpeechEngine:
     """Answers requests one at a time; belongs to one thread, the one that calls it.
 
     What a reply needs of the past stands in its request; the engine only remembers what its
-    networks computed for the last prompt, and uses it again as far as the next one begins alike.
+    networks computed for the last answer, and uses it again as far as the next prompt begins alike.
     """
 
     def __init__(
@@ -116,21 +121,37 @@ class SpeechEngine:
         with _memory_errors():
             yield from self._respond(request, cancel or CancelToken())
 
+    @torch.inference_mode()
+    def encode(self, question: Utterance) -> tuple[int, ...]:
+        """The audio tokens of a spoken question, for ``ReplyRequest.question_codes``."""
+        shortest = -(-int(_SHORTEST_QUESTION_S * 1000) * question.sample_rate // 1000)
+        padding = max(0, shortest - len(question.samples))
+        samples = np.pad(question.samples, (0, padding))
+        with _memory_errors():
+            return tuple(self.speech_tokenizer.encode(samples, question.sample_rate))
+
     def transcribe(
         self,
         samples: npt.NDArray[np.float32],
         sample_rate: int,
         mode: InferenceMode = InferenceMode.VANILLA,
         cancel: CancelToken | None = None,
+        codes: tuple[int, ...] | None = None,
     ) -> str:
-        """What was said, as text."""
+        """What was said, as text; ``codes`` are its audio tokens where they are known."""
+        question = Utterance.checked(samples, sample_rate)
+        longest = _TRANSCRIPT_BASE_TOKENS + math.ceil(
+            _TRANSCRIPT_TOKENS_PER_S * question.duration_s
+        )
+        limit = min(longest, self.default_params.max_new_tokens)
         request = ReplyRequest(
             turn_id=0,
             conversation=Conversation(),
-            question=Utterance.checked(samples, sample_rate),
+            question=question,
             mode=mode,
-            params=self.default_params,
+            params=dataclasses.replace(self.default_params, max_new_tokens=limit),
             task=Task.TRANSCRIBE,
+            question_codes=codes,
         )
         events = self.respond(request, cancel)
         return "".join(event.text for event in events if isinstance(event, TextDelta)).strip()
@@ -152,14 +173,20 @@ class SpeechEngine:
         self, request: ReplyRequest, cancel: CancelToken
     ) -> Generator[EngineEvent, None, None]:
         reply = _Reply(self, request.turn_id)
-        codes = self._encode(request.question)
+        codes = self._codes_of(request)
         reply.question_codes = codes
         reply.stamp("encode")
         ids, params = self._prompt(request, codes)
         vocabulary = self.text_tokenizer.vocabulary
         schedule = ForwardSchedule(request.mode.pairs, self.lm.config.depth)
         steps = generate(
-            self.lm, ids, schedule, params, cancel, vocabulary.eos_ids, state=self._state
+            self.lm,
+            ids,
+            schedule,
+            params,
+            cancel,
+            vocabulary.eos_ids,
+            state=self._state_for(request),
         )
         stopped = False
         with closing(steps):
@@ -178,14 +205,17 @@ class SpeechEngine:
             reason = EndReason.LENGTH
         yield from reply.finish(reason)
 
-    def _encode(self, question: Utterance | str) -> tuple[int, ...]:
+    def _codes_of(self, request: ReplyRequest) -> tuple[int, ...]:
         """The audio tokens of a spoken question; none for a typed one."""
-        if isinstance(question, str):
+        if isinstance(request.question, str):
             return ()
-        shortest = -(-int(_SHORTEST_QUESTION_S * 1000) * question.sample_rate // 1000)
-        padding = max(0, shortest - len(question.samples))
-        samples = np.pad(question.samples, (0, padding))
-        return tuple(self.speech_tokenizer.encode(samples, question.sample_rate))
+        if request.question_codes is not None:
+            return request.question_codes
+        return self.encode(request.question)
+
+    def _state_for(self, request: ReplyRequest) -> DecodeState:
+        """What is remembered of the conversation, which other tasks leave as it is."""
+        return self._state if request.task is Task.ANSWER else DecodeState(self.lm)
 
     def _prompt(
         self, request: ReplyRequest, codes: tuple[int, ...]
@@ -225,6 +255,7 @@ class _Reply:
         self._codes: list[int] = []
         self._n_text_tokens = 0
         self._n_samples = 0
+        self._n_given = 0  # audio tokens that were given out with their chunks
 
     def stamp(self, stage: str) -> None:
         """Notes that a stage was reached now, unless it was before."""
@@ -286,9 +317,16 @@ class _Reply:
         self, samples: npt.NDArray[np.float32], token_end: int
     ) -> Iterator[EngineEvent]:
         if len(samples):
-            self.stamp("first_audio")
+            timings = None
+            if self._timings.first_audio is None:
+                self.stamp("first_audio")
+                timings = self._timings
             self._n_samples += len(samples)
-            yield AudioChunk(self._turn_id, samples, self._decoder.sample_rate, token_end)
+            new_codes = tuple(self._codes[self._n_given :])
+            self._n_given = len(self._codes)
+            yield AudioChunk(
+                self._turn_id, samples, self._decoder.sample_rate, token_end, new_codes, timings
+            )
 
 
 def _without_oldest(conversation: Conversation) -> Conversation | None:

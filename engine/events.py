@@ -77,13 +77,17 @@ class TextDelta:
 class AudioChunk:
     """The next piece of the reply's sound, which nobody writes to any more.
 
-    ``token_end`` counts the reply's audio tokens that sound in this chunk and those before it.
+    ``token_end`` counts the reply's audio tokens that sound in this chunk and those before it;
+    ``audio_codes`` are the tokens generated since the chunk before, some of which may sound in the
+    next one only. The first chunk tells when the stages up to it were reached.
     """
 
     turn_id: int
     samples: NDArray[np.float32]  # (T,) in [-1, 1]
     sample_rate: int
     token_end: int
+    audio_codes: tuple[int, ...] = ()
+    timings_ms: TimingsMs | None = None
 
 
 @dataclass(frozen=True, slots=True)

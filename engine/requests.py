@@ -22,7 +22,11 @@ class Task(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ReplyRequest:
-    """One reply to make; ``question`` is spoken or typed and stands after the conversation."""
+    """One reply to make; ``question`` is spoken or typed and stands after the conversation.
+
+    ``question_codes`` are the audio tokens of a spoken question that was encoded before; they must
+    be the model's own.
+    """
 
     turn_id: int
     conversation: Conversation
@@ -30,6 +34,7 @@ class ReplyRequest:
     mode: InferenceMode = InferenceMode.BOOST
     params: SamplingParams = field(default_factory=SamplingParams)
     task: Task = Task.ANSWER
+    question_codes: tuple[int, ...] | None = None
 
     def question_turn(self, codes: tuple[int, ...]) -> Turn:
         """The user's turn; ``codes`` are the audio tokens of a spoken question."""

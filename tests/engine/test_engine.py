@@ -153,6 +153,35 @@ def test_a_reply_gives_its_text_and_all_its_sound_and_then_ends(
     assert end.stats.audio_seconds == pytest.approx(220 / 125)
 
 
+def test_chunks_carry_the_audio_tokens_that_sound_in_them_and_in_those_before(
+    text_tokenizer: TextTokenizer,
+) -> None:
+    events = list(ask(make_engine(text_tokenizer, boost_script(text_tokenizer))))
+    codes: tuple[int, ...] = ()
+    for chunk in (event for event in events if isinstance(event, AudioChunk)):
+        codes += chunk.audio_codes
+        assert len(codes) >= chunk.token_end
+    assert codes == ended(events).stats.audio_codes
+
+
+def test_the_first_chunk_tells_the_timings_up_to_it(text_tokenizer: TextTokenizer) -> None:
+    events = list(ask(make_engine(text_tokenizer, boost_script(text_tokenizer))))
+    first, *others = [event for event in events if isinstance(event, AudioChunk)]
+    final = ended(events).stats.timings_ms
+    assert first.timings_ms == replace(final, total=None)
+    assert [chunk.timings_ms for chunk in others] == [None] * len(others)
+
+
+def test_a_question_encoded_ahead_is_not_encoded_again(
+    text_tokenizer: TextTokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = make_engine(text_tokenizer, boost_script(text_tokenizer))
+    codes = engine.encode(SPEECH)
+    monkeypatch.setattr(engine, "encode", None)
+    stats = ended(list(ask(engine, question_codes=codes))).stats
+    assert stats.question_codes == codes == tuple(range(13))
+
+
 def test_timings_grow_from_stage_to_stage(text_tokenizer: TextTokenizer) -> None:
     events = list(ask(make_engine(text_tokenizer, boost_script(text_tokenizer))))
     timings = ended(events).stats.timings_ms
@@ -348,6 +377,25 @@ def test_a_second_turn_computes_only_what_is_new(text_tokenizer: TextTokenizer) 
     engine.forget()
     list(engine.respond(second))
     assert with_memory < 40 < fed[0]
+
+
+def test_a_transcription_between_turns_leaves_what_is_remembered_of_the_conversation(
+    text_tokenizer: TextTokenizer,
+) -> None:
+    engine = make_engine(text_tokenizer, boost_script(text_tokenizer) * 2)
+    request = ReplyRequest(7, Conversation(), SPEECH)
+    list(engine.respond(request))
+    remembered = engine._state.ids.tolist()
+    engine.transcribe(SPEECH.samples, 16000)
+    assert engine._state.ids.tolist() == remembered
+
+
+def test_a_transcript_that_never_ends_is_cut_off(
+    text_tokenizer: TextTokenizer, vocab: Vocabulary
+) -> None:
+    engine = make_engine(text_tokenizer, text_tokenizer.encode("la ") * 999)
+    text = engine.transcribe(SPEECH.samples, 16000)
+    assert 32 < len(text) <= 64
 
 
 def test_transcribe_and_say_ask_with_their_instructions(
