@@ -1,0 +1,1 @@
+"""When the user speaks: voice detection, the begin and end of turns, and the utterances cut out."""
