@@ -5,6 +5,7 @@ import os
 import stat
 import struct
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -66,10 +67,10 @@ def _check_complete(path: Path) -> None:
     raise AudioFileError(f"{path}: the file is cut off before its sound")
 
 
-def check_destination(path: Path) -> None:
-    """Raises early where ``path`` could not be written, before a reply is generated for it."""
-    if path.suffix.lower() not in _FORMATS and not _is_special(path):
-        raise UsageError(f"{path}: the name must end in .wav, .flac or .ogg")
+def check_destination(path: Path, suffixes: Sequence[str] = tuple(_FORMATS)) -> None:
+    """Raises early where ``path`` could not be written, before anything is generated for it."""
+    if path.suffix.lower() not in suffixes and not _is_special(path):
+        raise UsageError(f"{path}: the name must end in {_either(suffixes)}")
     if path.is_dir():
         raise OutputError(f"{path}: is a folder")
     if not path.resolve().parent.is_dir():
@@ -109,6 +110,10 @@ def write_whole(path: Path, content: bytes) -> None:
             raise
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _either(words: Sequence[str]) -> str:
+    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def _is_special(path: Path) -> bool:

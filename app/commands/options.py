@@ -36,6 +36,11 @@ def add_reply_options(parser: argparse.ArgumentParser) -> None:
         metavar="|".join(mode.value for mode in InferenceMode),
         help="which steps the MCTP modules take over (default boost)",
     )
+    add_sampling_options(parser)
+
+
+def add_sampling_options(parser: argparse.ArgumentParser) -> None:
+    """How tokens are drawn, and how many at most."""
     parser.add_argument("--seed", type=int, help="repeat a sampled reply")
     parser.add_argument("--greedy", action="store_true", help="always take the likeliest token")
     parser.add_argument("--max-tokens", type=positive, help="longest reply, in tokens")
@@ -50,7 +55,7 @@ def load_engine(arguments: argparse.Namespace) -> SpeechEngine:
 
 
 def sampling(arguments: argparse.Namespace, defaults: SamplingParams) -> SamplingParams:
-    """The model's own sampling settings with what ``add_reply_options`` changes."""
+    """The model's own sampling settings with what ``add_sampling_options`` changes."""
     params = defaults
     if arguments.greedy:
         params = dataclasses.replace(params, temperature=0.0)

@@ -73,6 +73,7 @@ class FakeEngine:
     clock: FakeClock
     text: str = "Twelve."
     behave: Callable[[ReplyRequest], Iterator[EngineEvent] | None] = lambda request: None
+    default_params: SamplingParams = field(default_factory=SamplingParams)
     log: list[str] = field(default_factory=list)
     requests: list[ReplyRequest] = field(default_factory=list)
 
