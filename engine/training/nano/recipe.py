@@ -72,16 +72,16 @@ class Recipe:
 
 _EVERYTHING: Mapping[Task, float] = MappingProxyType(
     {
-        Task.ASR: 2.5,
-        Task.TTS: 0.8,
-        Task.SPOKEN_QA: 1.2,
-        Task.TEXT_QA: 0.3,
+        Task.ASR: 1.6,
+        Task.TTS: 0.6,
+        Task.SPOKEN_QA: 2.0,
+        Task.TEXT_QA: 0.5,
         Task.TEXT: 0.05,
     }
 )
 """Nano has no text model to start from, so questions are in every stage.
 
-Transcripts outweigh them: hearing is what is learnt last, and answers teach it only indirectly.
+Transcripts have a large share: answers teach hearing too, but only indirectly.
 """
 
 _CONVERSATION: Mapping[Task, float] = MappingProxyType(
