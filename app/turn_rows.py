@@ -1,0 +1,160 @@
+"""A ``TurnRecord`` as the history's table holds it, and back: plain values, JSON, and FLAC.
+
+Sound is kept as 16-bit FLAC, about half the size of a WAV of it.
+"""
+
+import dataclasses
+import io
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from app.log import logger
+from app.turn_record import Origin, Outcome, Stamps, TurnRecord
+from engine.events import ReplyStats, TimingsMs
+from engine.modes import InferenceMode
+
+Samples: TypeAlias = npt.NDArray[np.float32]  # (N,)
+
+USER_SAMPLE_RATE = 16000
+"""The sample rate of every question."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRow:
+    """The columns of one turn, in the order of the table; sound is kept beside it."""
+
+    turn_id: int
+    started_us: int  # since 1970, UTC
+    origin: str
+    mode: str
+    model: str
+    seed: int | None
+    user_text: str
+    answer_text: str
+    outcome: str
+    stamps: str  # JSON
+    stats: str | None  # JSON
+    underruns: int
+    waited_ms: float
+    answer_sample_rate: int
+
+
+COLUMNS = tuple(item.name for item in dataclasses.fields(TurnRow))
+"""The names of a turn's columns."""
+
+
+def to_row(record: TurnRecord) -> TurnRow:
+    """The record without its sound."""
+    return TurnRow(
+        turn_id=record.turn_id,
+        started_us=to_microseconds(record.started_at),
+        origin=record.origin.value,
+        mode=record.mode.value,
+        model=storable(record.model),
+        seed=record.seed,
+        user_text=storable(record.user_text),
+        answer_text=storable(record.answer_text),
+        outcome=record.outcome.value,
+        stamps=json.dumps(dataclasses.asdict(record.stamps)),
+        stats=None if record.stats is None else json.dumps(dataclasses.asdict(record.stats)),
+        underruns=record.underruns,
+        waited_ms=record.waited_ms,
+        answer_sample_rate=record.answer_sample_rate,
+    )
+
+
+def to_record(row: TurnRow, user_flac: bytes | None, answer_flac: bytes | None) -> TurnRecord:
+    """The record a row was made from; raises ``ValueError`` where the row holds no such thing.
+
+    A sound that is damaged is left out, for the words beside it are worth having.
+    """
+    return TurnRecord(
+        turn_id=row.turn_id,
+        started_at=from_microseconds(row.started_us),
+        origin=Origin(row.origin),
+        mode=InferenceMode(row.mode),
+        model=row.model,
+        seed=row.seed,
+        user_text=row.user_text,
+        answer_text=row.answer_text,
+        outcome=Outcome(row.outcome),
+        stamps=to_stamps(row.stamps),
+        stats=None if row.stats is None else _to_stats(row.stats),
+        underruns=row.underruns,
+        waited_ms=row.waited_ms,
+        user_samples=_sound(user_flac),
+        answer_samples=_sound(answer_flac),
+        answer_sample_rate=row.answer_sample_rate,
+    )
+
+
+def to_flac(samples: Samples, sample_rate: int) -> bytes:
+    """The sound, rounded to 16 bits."""
+    import soundfile
+
+    if samples.size == 0:  # no FLAC file can be without sound
+        return b""
+    buffer = io.BytesIO()
+    clipped = np.clip(samples, -1.0, 1.0)
+    soundfile.write(buffer, clipped, sample_rate, format="FLAC", subtype="PCM_16")
+    return buffer.getvalue()
+
+
+def from_flac(content: bytes) -> Samples:
+    """The sound in a FLAC file; raises ``ValueError`` where there is none."""
+    import soundfile
+
+    if not content:
+        return np.zeros(0, np.float32)
+    try:
+        samples, _ = soundfile.read(io.BytesIO(content), dtype="float32")
+    except soundfile.LibsndfileError as error:
+        raise ValueError("no FLAC file") from error
+    return np.asarray(samples, np.float32)
+
+
+def to_stamps(content: str) -> Stamps:
+    """The stamps in a JSON text."""
+    return Stamps(**_known(Stamps, json.loads(content)))
+
+
+def to_microseconds(moment: datetime) -> int:
+    """The moment as a whole number that sorts as time does."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def from_microseconds(number: int) -> datetime:
+    """The moment, in UTC."""
+    return _EPOCH + timedelta(microseconds=number)
+
+
+def storable(text: str) -> str:
+    """The text with half surrogate pairs, which no file can hold, replaced."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _sound(content: bytes | None) -> Samples | None:
+    try:
+        return None if content is None else from_flac(content)
+    except ValueError:
+        logger("history").warning("a kept sound is damaged and was left out")
+        return None
+
+
+def _to_stats(content: str) -> ReplyStats:
+    tree = _known(ReplyStats, json.loads(content))
+    timings = TimingsMs(**_known(TimingsMs, tree["timings_ms"]))
+    codes = {name: tuple(tree[name]) for name in ("audio_codes", "question_codes")}
+    return ReplyStats(**{**tree, **codes, "timings_ms": timings})
+
+
+def _known(kind: type, tree: dict[str, Any]) -> dict[str, Any]:
+    """What of ``tree`` the class ``kind`` has a field for, so that later fields do not disturb."""
+    return {item.name: tree[item.name] for item in dataclasses.fields(kind) if item.name in tree}
