@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         audio_files.check_destination(arguments.csv, (".csv",))
     engine = options.load_engine(arguments)
     params = options.sampling(arguments, engine.default_params)
-    setting = setting_of(engine, arguments.model, datetime.now(UTC).astimezone())
+    setting = setting_of(engine, Path(arguments.model).name, datetime.now(UTC).astimezone())
     with cancel_on_interrupt() as cancel:
         result = run_lab(
             engine, setting, question, params, arguments.repeats, ProgressLine(sys.stderr), cancel

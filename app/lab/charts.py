@@ -105,7 +105,7 @@ def stages_chart(result: LabResult) -> str:
             x += width
         parts += _range(scale, wait, y)
         label = f"{wait.median:.0f} ms{_times(result.sooner(mode), mode)}"
-        parts.append(_text(_LEFT + scale.pixels(wait.highest) + 10, y + 18, label, "ink"))
+        parts.append(_text(_LEFT + scale.pixels(wait.highest) + 10, y + 18, label, "ink value"))
     about = "Milliseconds from the request to the first sound, by stage"
     return _drawing("stages", about, top, len(result.modes), parts)
 
@@ -125,7 +125,7 @@ def rates_chart(result: LabResult) -> str:
         parts.append(_bar(_LEFT, y, scale.pixels(rate.median), "rate", LIGHT.rate))
         parts += _range(scale, rate, y)
         label = f"{rate.median:.0f} /s{_times(result.speed_up(mode), mode)}"
-        parts.append(_text(_LEFT + scale.pixels(rate.highest) + 10, y + 18, label, "ink"))
+        parts.append(_text(_LEFT + scale.pixels(rate.highest) + 10, y + 18, label, "ink value"))
     return _drawing("rates", "Tokens per second of whole replies", top, len(result.modes), parts)
 
 
@@ -206,7 +206,12 @@ def _absence(mode: ModeResult) -> str:
 
 
 def _text(x: float, y: float, text: str, style_class: str, anchor: str = "start") -> str:
-    colours = {"ink": LIGHT.ink, "faint": LIGHT.faint, "on-bar": LIGHT.on_bar}
+    colours = {
+        "ink": LIGHT.ink,
+        "ink value": LIGHT.ink,
+        "faint": LIGHT.faint,
+        "on-bar": LIGHT.on_bar,
+    }
     return (
         f'<text class="{style_class}" fill="{colours[style_class]}" x="{x:.1f}" y="{y:.1f}" '
         f'text-anchor="{anchor}">{escape(text)}</text>'

@@ -39,7 +39,7 @@ def to_html(result: LabResult) -> str:
 <h1>{safe(title)}</h1>
 <p class="faint">One question, four inference modes, {_replies(result.repeats)} in each.
 {safe(setting.machine)}, {safe(setting.device)}, {safe(setting.dtype)},
-{setting.threads} CPU threads; {safe(when)}.</p>
+{_threads(setting.threads)}; {safe(when)}.</p>
 {_notices(result)}
 </header>
 <main>
@@ -53,22 +53,28 @@ def to_html(result: LabResult) -> str:
 <h2>Wait for the first sound</h2>
 <p>The clock starts when the engine has the whole question and stops when the first chunk of sound
 is ready to play. A conversation adds the wait for the end of the turn before it, and the sound
-device after it; the program shows both for every turn.</p>
+device after it; the program shows both for every turn. In brackets: how many times as long Vanilla
+takes.</p>
+<figure class="wide" tabindex="0">
 {stages_chart(result)}
+</figure>
 {_stages_table(result)}
 </section>
 <section>
 <h2>Speed of whole replies</h2>
 <p>From the encoded question to the end of the reply, the decoding of its sound included. A
-real-time factor below 1 means that sound is made faster than it is played.</p>
+real-time factor below 1 means that sound is made faster than it is played. In brackets: how many
+times Vanilla's tokens per second.</p>
+<figure class="wide" tabindex="0">
 {rates_chart(result)}
+</figure>
 {_replies_table(result)}
 </section>
 <section>
 <h2>What each mode answered</h2>
 <p>Starting one player stops the others.</p>
-<div class="cards answers">
 {_question(result)}
+<div class="cards answers">
 {"".join(_answer(mode) for mode in result.modes)}
 </div>
 </section>
@@ -144,8 +150,8 @@ def _replies_table(result: LabResult) -> str:
                 _median(rate, 0),
                 _range(rate, 0),
                 _factor(result.speed_up(mode)),
-                _median(factor, 3),
-                _range(factor, 3),
+                _median(factor, 2),
+                _range(factor, 2),
                 "" if first is None else str(first.n_tokens),
                 "" if first is None else f"{first.audio_seconds:.2f}",
                 str(len(mode.runs)),
@@ -236,7 +242,7 @@ def _facts(result: LabResult, when: str) -> str:
     facts = (
         ("Model", setting.model),
         ("Machine", f"{setting.machine}; {setting.system}"),
-        ("Device", f"{setting.device}, {setting.dtype}, {setting.threads} CPU threads"),
+        ("Device", f"{setting.device}, {setting.dtype}, {_threads(setting.threads)}"),
         ("Versions", setting.version_list),
         ("Measured", when),
         ("Question", f"{result.question.duration_s:.2f} s of speech, {sampling}, the same seed"),
@@ -252,5 +258,9 @@ def _facts(result: LabResult, when: str) -> str:
     return f"<dl>\n{items}</dl>"
 
 
-def _replies(count: int) -> str:
-    return f"{count} {'reply' if count == 1 else 'replies'}"
+def _replies(number: int) -> str:
+    return f"{number} {'reply' if number == 1 else 'replies'}"
+
+
+def _threads(number: int) -> str:
+    return f"{number} CPU {'thread' if number == 1 else 'threads'}"

@@ -23,21 +23,23 @@ font:16px/1.5 system-ui,sans-serif}
 h1{font-size:1.75rem;margin:0 0 8px}h2{font-size:1.25rem;margin:40px 0 8px}
 p,dl,figure{margin:0 0 16px}.faint{color:var(--faint)}small{font-size:.875rem;color:var(--faint)}
 .cards{display:grid;gap:16px;grid-template-columns:repeat(auto-fit,minmax(13rem,1fr))}
-.answers{grid-template-columns:repeat(auto-fit,minmax(18rem,1fr))}
+.answers{grid-template-columns:repeat(auto-fit,minmax(min(22rem,100%),1fr));margin-top:16px}
 .card{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:16px;margin:0}
 .card h3{margin:0;font-size:1rem}.big{font-size:1.75rem;font-weight:600;line-height:1.2}
 .notice{border:2px solid var(--ink);border-radius:8px;padding:8px 16px}
-svg{display:block;width:100%;height:auto;max-width:50rem}audio{width:100%;margin:8px 0}
-.range{stroke-width:1.5}.said{white-space:pre-wrap;overflow-wrap:anywhere}
+svg{display:block;width:100%;height:auto;min-width:36rem;max-width:50rem}audio{width:100%;margin:8px 0}
+.range{stroke-width:1.5}.value{paint-order:stroke;stroke:var(--page);stroke-width:5px}.said{white-space:pre-wrap;overflow-wrap:anywhere}
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 caption{text-align:left;color:var(--faint);padding:4px 0}
 th,td{padding:6px 10px;text-align:right;border-bottom:1px solid var(--line);vertical-align:top}
-th:first-child,td:first-child{text-align:left}thead th{color:var(--faint);font-weight:600}
+td{white-space:nowrap}td:last-child{white-space:normal}
+th:first-child{text-align:left}thead th{color:var(--faint);font-weight:600}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:4px 16px}dt{color:var(--faint)}
 dd{margin:0;overflow-wrap:anywhere}
 :focus-visible{outline:3px solid var(--rate);outline-offset:2px}
-@media print{body{max-width:none;padding:0;font-size:11pt}audio{display:none}
-.card,svg,tr{break-inside:avoid}h2{break-after:avoid}.wide{overflow:visible}}
+@media print{html{font-size:12px}body{max-width:none;padding:0;font-size:1rem}audio{display:none}
+.cards{grid-template-columns:repeat(4,1fr)}.answers{grid-template-columns:1fr 1fr}
+.card,svg,table{break-inside:avoid}h2{break-after:avoid}.wide{overflow:visible}svg{min-width:0}}
 """
 
 
