@@ -27,7 +27,8 @@ p,dl,figure{margin:0 0 16px}.faint{color:var(--faint)}small{font-size:.875rem;co
 .card{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:16px;margin:0}
 .card h3{margin:0;font-size:1rem}.big{font-size:1.75rem;font-weight:600;line-height:1.2}
 .notice{border:2px solid var(--ink);border-radius:8px;padding:8px 16px}
-svg{display:block;width:100%;height:auto;min-width:36rem;max-width:50rem}audio{width:100%;margin:8px 0}
+svg{display:block;width:100%;height:auto;min-width:36rem;max-width:50rem}
+audio{width:100%;margin:8px 0}
 .range{stroke-width:1.5}.value{paint-order:stroke;stroke:var(--page);stroke-width:5px}.said{white-space:pre-wrap;overflow-wrap:anywhere}
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 caption{text-align:left;color:var(--faint);padding:4px 0}
