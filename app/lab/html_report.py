@@ -6,7 +6,6 @@ Whatever the model said, and whatever a failure's message holds, is shown as tex
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from app.lab.charts import STAGES, TIMES, rates_chart, stages_chart
 from app.lab.page import page, safe
 from app.lab.result import Answer, LabResult, ModeResult, Spread
 from app.latency import Stage, stages
+from app.turn_rows import to_flac
 from engine.events import EndReason
 from engine.modes import InferenceMode
 
@@ -89,8 +89,7 @@ times Vanilla's tokens per second.</p>
 def _notices(result: LabResult) -> str:
     """What the reader must know before any figure: failures, and a lab that was stopped."""
     notices = [f"{mode.name} failed: {mode.failure}" for mode in result.modes if mode.failure]
-    unfinished = [m for m in result.modes if m.failure is None and len(m.runs) < result.repeats]
-    if unfinished:
+    if result.was_stopped:
         counts = ", ".join(f"{mode.name} {len(mode.runs)}" for mode in result.modes)
         notices.append(f"Stopped early. Replies measured: {counts} of {result.repeats}.")
     return "".join(f'<p class="notice" role="note">{safe(notice)}</p>\n' for notice in notices)
@@ -219,11 +218,7 @@ def _said(name: str, answer: Answer) -> str:
 
 def _player(label: str, samples: NDArray[np.float32], sample_rate: int) -> str:
     """A player of 16-bit sound without loss, about half the size of a WAV file."""
-    import soundfile
-
-    buffer = io.BytesIO()
-    soundfile.write(buffer, samples, sample_rate, format="FLAC", subtype="PCM_16")
-    data = base64.b64encode(buffer.getvalue()).decode()
+    data = base64.b64encode(to_flac(samples, sample_rate)).decode()
     return (
         f'<audio controls preload="metadata" aria-label="{safe(label)}" '
         f'src="data:audio/flac;base64,{data}"></audio>'

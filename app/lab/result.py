@@ -143,6 +143,11 @@ class LabResult:
         """Whether every mode answered as often as it was to."""
         return all(len(result.runs) == self.repeats for result in self.modes)
 
+    @property
+    def was_stopped(self) -> bool:
+        """Whether it was cancelled: a mode that did not fail has fewer runs than it was to have."""
+        return any(r.failure is None and len(r.runs) < self.repeats for r in self.modes)
+
     def speed_up(self, result: ModeResult) -> float | None:
         """How many times Vanilla's tokens per second a mode makes."""
         own, vanilla = result.tokens_per_s, self._vanilla.tokens_per_s

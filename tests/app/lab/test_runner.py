@@ -1,7 +1,7 @@
 """The lab: fair order, true clocks, and nothing lost when a mode fails or somebody stops it."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -128,11 +128,14 @@ def test_a_lab_that_is_stopped_keeps_what_it_measured(engine: FakeEngine, n_repl
     finished = [word for word in engine.log if word != "forget"][N_MODES:-1]
     assert counts == Counter(finished)
     assert result.has_runs == (n_replies > N_MODES)
+    assert result.was_stopped
     assert not result.is_complete
     assert all(mode.failure is None for mode in result.modes)
 
 
-def failing(mode: InferenceMode, *, after: int, error: Exception | EngineFailed):
+def failing(
+    mode: InferenceMode, *, after: int, error: Exception | EngineFailed
+) -> Callable[[ReplyRequest], Iterator[EngineEvent] | None]:
     """A behaviour: this mode fails from its reply number ``after`` on."""
     asked = Counter[InferenceMode]()
 
@@ -167,6 +170,8 @@ def test_a_mode_that_fails_does_not_lose_the_others(
     assert len(balance.runs) == max(0, after - 1)
     assert [len(mode.runs) for mode in (vanilla, boost, turbo)] == [3, 3, 3]
     assert result.speed_up(turbo) == pytest.approx(1100 / 350)
+    assert not result.is_complete
+    assert not result.was_stopped
     assert seen[-1].fraction == 1.0
     tries = [request for request in engine.requests if request.mode is InferenceMode.BALANCE]
     assert len(tries) == after + 1
