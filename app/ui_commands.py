@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from app.audio.devices import SoundDevice
     from app.settings import AudioSettings, ModelSettings, TurnSettings
     from engine.conversation import Conversation
     from engine.modes import InferenceMode
@@ -86,14 +85,6 @@ class SetAudio:
 
 
 @dataclass(frozen=True, slots=True)
-class DevicesFound:
-    """The list of sound devices, whenever the watcher finds it changed."""
-
-    inputs: tuple[SoundDevice, ...]
-    outputs: tuple[SoundDevice, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class NewConversation:
     """Nothing said so far is remembered."""
 
@@ -129,7 +120,6 @@ Command: TypeAlias = (
     | SetSampling
     | SetTurns
     | SetAudio
-    | DevicesFound
     | NewConversation
     | OpenConversation
     | Replay

@@ -142,7 +142,7 @@ class TurnDetector:
         for end, frame in self._recent:
             if frame.probability >= _TRACE:
                 self._hear_voice(frame, end)
-        return [SpeechStarted(self._start)]
+        return [SpeechStarted(self._start, by_key=True)]
 
     def _let_go(self, way: TalkMode) -> list[DetectorEvent]:
         if not self.is_on or self._way is not way or self._released_at is not None:
@@ -191,7 +191,7 @@ class TurnDetector:
         if self._onset < (_ONSET_OVER_PLAYBACK if self._is_playing else _ONSET):
             return []
         self._state = TurnState.SPEAKING
-        return [SpeechStarted(self._start)]
+        return [SpeechStarted(self._start, by_key=False)]
 
     def _hear_voice(self, frame: Frame, end: int) -> None:
         self._voice_end = end

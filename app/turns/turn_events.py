@@ -55,9 +55,10 @@ DetectorInput: TypeAlias = Frame | KeyDown | KeyUp | Tapped | EndedByHand | Forg
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
-    """A turn begins; ``start_sample`` lies a pre-roll back."""
+    """A turn begins, by a key or by the voice alone; ``start_sample`` lies a pre-roll back."""
 
     start_sample: int
+    by_key: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,513 @@
+"""What the dialogue does about each thing that happens: a table, barge-in, and no dead ends."""
+
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pytest
+
+from app.dialogue import DialogueState, EngineStatus
+from app.dialogue_events import (
+    Action,
+    AskWorker,
+    ConversationChosen,
+    DialogueEvent,
+    Drained,
+    Faulted,
+    GoOnFrom,
+    Heard,
+    MicrophoneSilent,
+    ModeChosen,
+    ModelChosen,
+    Publish,
+    QuestionPaused,
+    QuestionSpoken,
+    QuestionTyped,
+    ReplayAsked,
+    SamplingChosen,
+    StartReplay,
+    StartReply,
+    Stopped,
+)
+from app.settings import ModelSettings
+from app.turn_record import Origin, Outcome, TurnRecord
+from app.turns.turn_events import SpeechDropped, SpeechStarted
+from app.ui_events import (
+    AnswerText,
+    LatencyMeasured,
+    Notice,
+    NoticeKind,
+    Phase,
+    PhaseChanged,
+    TurnFinished,
+    TurnWithdrawn,
+    UserSpoke,
+)
+from app.worker_messages import (
+    EngineWaited,
+    LoadModel,
+    ModelFailed,
+    ModelLoading,
+    ModelReady,
+    QuestionEncoded,
+    Transcribe,
+    Transcribed,
+)
+from engine.conversation import Conversation, Role, Turn
+from engine.events import EndReason, EngineFailed, TextDelta
+from engine.modes import InferenceMode
+from engine.sampling_params import SamplingParams
+from tests.app.fakes import CHUNK, NOON, chunk, ended, spoken
+
+SPAN = (16000, 32000)
+READY = ModelReady("nano", 2.0, SamplingParams(temperature=0.7, max_new_tokens=99))
+ASKED = QuestionSpoken(spoken(), SPAN, 99.5, NOON)
+TYPED = QuestionTyped("Hello?", NOON)
+BY_KEY = SpeechStarted(40000, by_key=True)
+BY_EAR = SpeechStarted(320000, by_key=False)
+GOES_ON = SpeechStarted(SPAN[1] + 8000, by_key=False)
+REPLAY = ReplayAsked(np.ones(10, dtype=np.float32), 24000)
+
+
+def run(
+    state: DialogueState, *events: DialogueEvent, now: float = 100.0
+) -> tuple[DialogueState, list[Action]]:
+    actions: list[Action] = []
+    for event in events:
+        state, more = state.step(event, now)
+        actions += more
+    return state, actions
+
+
+def names(actions: Iterable[Action]) -> list[str]:
+    """Each action by its type; what is published or asked for by that type."""
+    told = []
+    for action in actions:
+        match action:
+            case Publish(PhaseChanged(phase)):
+                told.append(phase.name)
+            case Publish(event):
+                told.append(type(event).__name__)
+            case AskWorker(request):
+                told.append(type(request).__name__)
+            case _:
+                told.append(type(action).__name__)
+    return told
+
+
+def published(actions: Iterable[Action], kind: type) -> list:
+    events = [action.event for action in actions if isinstance(action, Publish)]
+    return [event for event in events if isinstance(event, kind)]
+
+
+def record(actions: Iterable[Action]) -> TurnRecord:
+    (finished,) = published(actions, TurnFinished)
+    return finished.record
+
+
+LOADING = DialogueState(ModelSettings())
+IDLE = run(LOADING, READY)[0]
+FAILED = run(LOADING, ModelFailed("nano", "gone"))[0]
+LISTENING = run(IDLE, BY_EAR)[0]
+THINKING = run(LISTENING, ASKED, QuestionEncoded(1, (7, 8), 100.1, 100.2, 100.2))[0]
+# Three words and three chunks have come; one and a half chunks were heard.
+SPEAKING = run(
+    THINKING,
+    *(
+        event
+        for n, word in enumerate(("One", " two", " three"))
+        for event in (TextDelta(1, word), chunk(1, n))
+    ),
+    Heard(1, CHUNK + CHUNK // 2, 100.4, 0),
+)[0]
+ENDING = run(SPEAKING, ended(1, "One two three", 3))[0]
+REPLAYING = run(IDLE, REPLAY)[0]
+WAITING = run(LOADING, TYPED)[0]
+
+SILENCED = ["FlushPlayback", "CancelReply"]
+BEGUN = ["UserSpoke", "UserText", "StartReply", "THINKING"]
+
+# state, event -> what is done, in order.
+TABLE: list[tuple[str, DialogueState, DialogueEvent, list[str]]] = [
+    ("loading", LOADING, ModelLoading("weights", 0.5), ["LoadingProgress"]),
+    ("loading", LOADING, READY, ["EngineReady", "IDLE"]),
+    ("loading", LOADING, ModelFailed("nano", "gone"), ["EngineUnavailable", "FAILED"]),
+    ("loading", LOADING, TYPED, ["UserSpoke", "UserText", "PrepareOutput", "THINKING"]),
+    ("loading", LOADING, BY_EAR, ["PrepareOutput", "LISTENING"]),
+    ("loading", LOADING, QuestionPaused(spoken(), SPAN), ["LISTENING"]),
+    ("waiting", WAITING, READY, ["EngineReady", "StartReply"]),
+    (
+        *("waiting", WAITING, ModelFailed("nano", "gone")),
+        ["EngineUnavailable", *SILENCED, "TurnFinished", "FAILED"],
+    ),
+    ("failed", FAILED, TYPED, ["UserSpoke", "UserText", "TurnFinished", "Notice"]),
+    ("failed", FAILED, ModelChosen("other"), ["LoadModel", "LOADING"]),
+    ("idle", IDLE, BY_EAR, ["PrepareOutput", "LISTENING"]),
+    ("idle", IDLE, TYPED, BEGUN),
+    ("idle", IDLE, REPLAY, ["StartReplay", "ReplayChanged", "SPEAKING"]),
+    ("idle", IDLE, Stopped(), []),
+    ("idle", IDLE, ModeChosen(InferenceMode.TURBO), []),
+    ("idle", IDLE, ModelChosen("other"), ["LoadModel", "LOADING"]),
+    ("idle", IDLE, ConversationChosen(Conversation()), []),
+    ("idle", IDLE, Faulted("oh"), ["Notice"]),
+    ("idle", IDLE, chunk(1, 0), []),
+    ("idle", IDLE, EngineFailed(1, "oh"), []),
+    ("idle", IDLE, Heard(1, 10, 1.0, 0), []),
+    ("idle", IDLE, Drained(1), []),
+    ("listening", LISTENING, QuestionPaused(spoken(), SPAN), ["Encode"]),
+    ("listening", LISTENING, ASKED, ["UserSpoke", "StartReply", "THINKING"]),
+    ("listening", LISTENING, SpeechDropped(was_wanted=False), ["IDLE"]),
+    ("listening", LISTENING, SpeechDropped(was_wanted=True), ["Notice", "IDLE"]),
+    ("listening", LISTENING, MicrophoneSilent(), ["Notice", "IDLE"]),
+    ("listening", LISTENING, Stopped(), ["IDLE"]),
+    ("listening", LISTENING, REPLAY, []),
+    ("listening", LISTENING, Faulted("oh"), ["Notice", "IDLE"]),
+    ("thinking", THINKING, TextDelta(1, "Hi"), []),
+    ("thinking", THINKING, chunk(1, 0), []),
+    ("thinking", THINKING, Stopped(), [*SILENCED, "Transcribe", "TurnFinished", "IDLE"]),
+    ("thinking", THINKING, EngineFailed(1, "oh"), [*SILENCED, "TurnFinished", "Notice", "IDLE"]),
+    (
+        *("thinking", THINKING, BY_EAR),
+        [*SILENCED, "Transcribe", "TurnFinished", "PrepareOutput", "LISTENING"],
+    ),
+    (
+        *("thinking", THINKING, GOES_ON),
+        [*SILENCED, "GoOnFrom", "TurnWithdrawn", "PrepareOutput", "LISTENING"],
+    ),
+    (
+        *("thinking", THINKING, replace(GOES_ON, by_key=True)),
+        [*SILENCED, "Transcribe", "TurnFinished", "PrepareOutput", "LISTENING"],
+    ),
+    ("thinking", THINKING, ModelChosen("other"), []),
+    ("speaking", SPEAKING, Heard(1, 2 * CHUNK + 1, 100.4, 0), ["AnswerText"]),
+    ("speaking", SPEAKING, Heard(1, CHUNK + CHUNK // 2 + 1, 100.4, 0), []),
+    ("speaking", SPEAKING, Drained(1), []),
+    ("speaking", SPEAKING, ended(1, "One two three", 3), ["Transcribe"]),
+    ("speaking", SPEAKING, ended(2, "stale", 3), []),
+    (
+        *("speaking", SPEAKING, ended(1, "One two three", 3, EndReason.CANCELLED)),
+        ["Transcribe", *SILENCED, "TurnFinished", "IDLE"],
+    ),
+    ("speaking", SPEAKING, EngineWaited(1, 5.0), []),
+    (
+        *("speaking", SPEAKING, BY_EAR),
+        [*SILENCED, "Transcribe", "TurnFinished", "PrepareOutput", "LISTENING"],
+    ),
+    (
+        *("speaking", SPEAKING, GOES_ON),
+        [*SILENCED, "Transcribe", "TurnFinished", "PrepareOutput", "LISTENING"],
+    ),
+    ("speaking", SPEAKING, Stopped(), [*SILENCED, "Transcribe", "TurnFinished", "IDLE"]),
+    ("speaking", SPEAKING, TYPED, [*SILENCED, "Transcribe", "TurnFinished", *BEGUN]),
+    (
+        *("speaking", SPEAKING, ConversationChosen(Conversation())),
+        [*SILENCED, "Transcribe", "TurnFinished", "IDLE"],
+    ),
+    (
+        *("speaking", SPEAKING, REPLAY),
+        [*SILENCED, "Transcribe", "TurnFinished", "StartReplay", "ReplayChanged"],
+    ),
+    ("speaking", SPEAKING, Faulted("oh"), [*SILENCED, "TurnFinished", "Notice", "IDLE"]),
+    ("speaking", SPEAKING, Transcribed(0, "earlier"), ["UserText"]),
+    ("ending", ENDING, Drained(1), ["AnswerText", "TurnFinished", "IDLE"]),
+    ("ending", ENDING, Stopped(), [*SILENCED, "TurnFinished", "IDLE"]),
+    ("replaying", REPLAYING, Drained(1), ["ReplayChanged", "IDLE"]),
+    ("replaying", REPLAYING, Stopped(), [*SILENCED, "ReplayChanged", "IDLE"]),
+    (
+        *("replaying", REPLAYING, BY_KEY),
+        [*SILENCED, "ReplayChanged", "PrepareOutput", "LISTENING"],
+    ),
+    ("replaying", REPLAYING, TYPED, [*SILENCED, "ReplayChanged", *BEGUN]),
+    ("replaying", REPLAYING, REPLAY, [*SILENCED, "ReplayChanged", "StartReplay", "ReplayChanged"]),
+    ("replaying", REPLAYING, EngineFailed(1, "oh"), [*SILENCED, "ReplayChanged", "Notice", "IDLE"]),
+    ("replaying", REPLAYING, ModelChosen("other"), []),
+]
+
+
+@pytest.mark.parametrize(
+    ("state", "event", "expected"),
+    [row[1:] for row in TABLE],
+    ids=[f"{name}-{type(event).__name__}" for name, _, event, _ in TABLE],
+)
+def test_each_event_leads_to_its_actions_in_order(
+    state: DialogueState, event: DialogueEvent, expected: list[str]
+) -> None:
+    assert names(run(state, event)[1]) == expected
+
+
+def test_a_barge_in_raises_the_turn_and_nothing_of_the_old_one_counts_any_more() -> None:
+    state, _ = run(SPEAKING, BY_EAR)
+    assert state.turn_id > SPEAKING.turn_id
+    stale = (TextDelta(1, "!"), chunk(1, 3), ended(1, "", 4), Heard(1, 999, 1.0, 0), Drained(1))
+    assert run(state, *stale, EngineWaited(1, 1.0), EngineFailed(1, "x")) == (state, [])
+    state, actions = run(state, QuestionSpoken(spoken(1), (40000, 50000), 99.0, NOON))
+    (started,) = [action for action in actions if isinstance(action, StartReply)]
+    assert started.request.turn_id == state.turn_id > 2
+    assert run(state, *stale)[1] == []
+
+
+def test_the_conversation_keeps_what_was_heard_of_an_interrupted_answer() -> None:
+    state, actions = run(SPEAKING, BY_EAR)
+    question, answer = state.conversation.turns
+    assert question == Turn(Role.USER, audio_codes=(7, 8))
+    assert answer.heard_tokens == 1  # and half of the second, which does not count
+    assert answer.as_heard() == Turn(Role.ASSISTANT, "One", (0,))
+    kept = record(actions)
+    assert (kept.outcome, kept.answer_text) == (Outcome.INTERRUPTED, "One")
+    assert kept.answer_samples is not None
+    assert len(kept.answer_samples) == CHUNK + CHUNK // 2
+    assert kept.stats is None
+
+
+def test_an_answer_interrupted_after_it_was_generated_is_cut_too() -> None:
+    state, actions = run(ENDING, Stopped())
+    answer = state.conversation.turns[-1]
+    assert answer.audio_codes == (0, 1, 2)
+    assert answer.heard_tokens == 1
+    kept = record(actions)
+    assert kept.outcome is Outcome.INTERRUPTED
+    assert kept.stats is not None
+
+
+def test_an_answer_heard_to_its_end_is_kept_whole() -> None:
+    state, actions = run(ENDING, Drained(1), now=104.0)
+    assert state.conversation.turns == (
+        Turn(Role.USER, audio_codes=(7, 8)),
+        Turn(Role.ASSISTANT, "One two three", (0, 1, 2)),
+    )
+    kept = record(actions)
+    assert (kept.outcome, kept.answer_text) == (Outcome.COMPLETE, "One two three")
+    assert (kept.origin, kept.started_at, kept.turn_id) == (Origin.SPOKEN, NOON, 1)
+    assert (kept.mode, kept.model, kept.seed) == (InferenceMode.BOOST, "nano", 1)
+    assert kept.user_samples is ASKED.utterance.samples
+    assert (len(kept.answer_samples), kept.answer_sample_rate) == (3 * CHUNK, 1000)
+
+
+def test_the_longest_answer_is_recorded_as_cut_by_length() -> None:
+    state, actions = run(SPEAKING, ended(1, "One two three", 3, EndReason.LENGTH), Drained(1))
+    assert record(actions).outcome is Outcome.LENGTH
+    assert state.phase is Phase.IDLE
+
+
+@pytest.mark.parametrize(("state", "n_turns"), [(THINKING, 1), (run(LISTENING, ASKED)[0], 0)])
+def test_a_question_whose_answer_was_not_heard_is_kept_if_it_was_understood(
+    state: DialogueState, n_turns: int
+) -> None:
+    after, actions = run(state, Stopped())
+    assert [turn.role for turn in after.conversation.turns] == [Role.USER] * n_turns
+    assert record(actions).answer_text == ""
+    assert record(actions).answer_samples is None
+
+
+def test_the_next_question_is_asked_with_what_was_heard_before_it() -> None:
+    _, actions = run(SPEAKING, TYPED)
+    (started,) = [action for action in actions if isinstance(action, StartReply)]
+    assert [turn.as_heard().text for turn in started.request.conversation.turns] == ["", "One"]
+    assert started.request.question == "Hello?"
+
+
+def test_text_appears_when_its_sound_is_heard_and_each_piece_once() -> None:
+    state = THINKING
+    shown = []
+    for n, word in enumerate(("One", " two", " three")):
+        state, actions = run(state, TextDelta(1, word), chunk(1, n))
+        assert published(actions, AnswerText) == []
+    for n_heard in (0, 1, 1, CHUNK, CHUNK + 1, 3 * CHUNK):
+        state, actions = run(state, Heard(1, n_heard, 100.5, 0))
+        shown.append([event.text for event in published(actions, AnswerText)])
+    assert shown == [[], ["One"], [], [], [" two"], [" three"]]
+
+
+def test_text_without_sound_appears_at_the_end() -> None:
+    state, actions = run(THINKING, TextDelta(1, "Only text"), ended(1, "Only text", 0))
+    assert [event.text for event in published(actions, AnswerText)] == ["Only text"]
+    state, actions = run(state, Drained(1))
+    assert state.conversation.turns[-1] == Turn(Role.ASSISTANT, "Only text")
+    assert record(actions).answer_text == "Only text"
+
+
+def test_the_stamps_of_a_turn_follow_each_other() -> None:
+    state, actions = run(SPEAKING, Heard(1, 200, 100.4, 2))
+    (measured,) = published(
+        run(THINKING, TextDelta(1, "a"), chunk(1, 0), Heard(1, 1, 100.4, 0))[1], LatencyMeasured
+    )
+    stamps = measured.stamps
+    assert (stamps.last_voiced, stamps.end_decided) == (99.5, 100.0)
+    assert (stamps.requested, stamps.encoded) == (100.1, 100.2)
+    assert stamps.prefilled == stamps.first_token == pytest.approx(100.21)
+    assert stamps.first_audio_tokens == pytest.approx(100.22)
+    assert stamps.first_chunk == pytest.approx(100.23)
+    assert stamps.first_sample_heard == 100.4
+    assert published(actions, LatencyMeasured) == []  # it was told when the sound began
+    _, actions = run(
+        state, EngineWaited(1, 12.5), ended(1, "One two three", 3), Drained(1), now=105
+    )
+    kept = record(actions)
+    assert kept.stamps == replace(stamps, ended=105)
+    assert (kept.underruns, kept.waited_ms) == (2, 12.5)
+
+
+def test_a_mode_chosen_during_an_answer_holds_from_the_next_one() -> None:
+    state, actions = run(SPEAKING, ModeChosen(InferenceMode.VANILLA), TYPED)
+    assert record(actions).mode is InferenceMode.BOOST
+    assert state.reply is not None
+    assert state.reply.mode is InferenceMode.VANILLA
+
+
+def test_sampling_settings_change_the_next_answer_and_neither_model_nor_mode() -> None:
+    chosen = ModelSettings(model="?", mode=InferenceMode.TURBO, temperature=0.1, seed=5)
+    state, actions = run(IDLE, SamplingChosen(chosen), TYPED)
+    (started,) = [action for action in actions if isinstance(action, StartReply)]
+    assert started.request.mode is InferenceMode.BOOST
+    assert started.request.params == SamplingParams(temperature=0.1, seed=5, max_new_tokens=99)
+    assert state.settings.model == "nano"
+
+
+def test_each_turn_has_a_seed_of_its_own_that_the_record_tells() -> None:
+    state, first = run(IDLE, TYPED, Stopped())
+    _, second = run(state, TYPED, Stopped())
+    assert record(first).seed != record(second).seed
+    greedy, _ = run(IDLE, SamplingChosen(ModelSettings(greedy=True)))
+    assert record(run(greedy, TYPED, Stopped())[1]).seed is None
+
+
+def test_a_model_chosen_during_an_answer_is_loaded_after_it() -> None:
+    state, actions = run(SPEAKING, ModelChosen("other"), ended(1, "One two three", 3))
+    assert "LoadModel" not in names(actions)
+    state, actions = run(state, Drained(1))
+    assert AskWorker(LoadModel("other")) in actions
+    assert state.phase is Phase.LOADING
+
+
+def test_a_question_asked_while_a_model_loads_is_answered_by_it() -> None:
+    state, actions = run(IDLE, ModelChosen("other"), TYPED)
+    assert "StartReply" not in names(actions)
+    params = SamplingParams(temperature=0.3)
+    state, actions = run(state, ModelReady("other", 1.0, params))
+    (started,) = [action for action in actions if isinstance(action, StartReply)]
+    assert started.request.params.temperature == 0.3
+    assert state.model == "other"
+
+
+def test_another_model_knows_nothing_of_the_conversation_and_says_so() -> None:
+    state, _ = run(ENDING, Drained(1))
+    again, actions = run(state, READY)
+    assert again.conversation == state.conversation
+    assert published(actions, Notice) == []
+    other, actions = run(state, replace(READY, model="other"))
+    assert other.conversation == Conversation()
+    assert [notice.kind for notice in published(actions, Notice)] == [
+        NoticeKind.CONVERSATION_RESTARTED
+    ]
+
+
+def test_speech_that_goes_on_takes_the_withdrawn_question_along() -> None:
+    state, actions = run(THINKING, GOES_ON)
+    assert GoOnFrom(SPAN[0]) in actions
+    assert published(actions, TurnWithdrawn) == [TurnWithdrawn(1)]
+    assert state.conversation == Conversation()
+    assert published(actions, TurnFinished) == []
+
+
+def test_words_and_answers_of_an_opened_conversation_come_before_the_next_question() -> None:
+    opened = Conversation((Turn(Role.USER, "Hi"), Turn(Role.ASSISTANT, "Hello")))
+    _, actions = run(IDLE, ConversationChosen(opened), TYPED)
+    (started,) = [action for action in actions if isinstance(action, StartReply)]
+    assert started.request.conversation == opened
+
+
+@dataclass
+class World:
+    """The engine thread and the speaker as the dialogue sees them: late, but in order."""
+
+    draw: random.Random
+    coming: list[DialogueEvent] = field(default_factory=list)
+    turn_id: int | None = None
+    begun: set[int] = field(default_factory=set)
+    over: set[int] = field(default_factory=set)
+
+    def carry_out(self, actions: Iterable[Action]) -> None:
+        for action in actions:
+            match action:
+                case StartReply(request):
+                    self.turn_id = turn_id = request.turn_id
+                    self.coming += self.reply(turn_id)
+                case StartReplay(turn_id):
+                    self.turn_id = turn_id
+                    self.coming += [Heard(turn_id, 5, 1.0, 0), Drained(turn_id)]
+                case AskWorker(LoadModel(model)):
+                    loaded = replace(READY, model=model)
+                    failed = ModelFailed(model, "gone")
+                    self.coming += [ModelLoading("", None), self.draw.choice((loaded, failed))]
+                case AskWorker(Transcribe(turn_id)):
+                    self.coming.append(Transcribed(turn_id, "words"))
+                case Publish(UserSpoke(turn_id)):
+                    assert turn_id not in self.begun
+                    self.begun.add(turn_id)
+                case Publish(TurnFinished(finished)):
+                    assert finished.turn_id in self.begun - self.over
+                    self.over.add(finished.turn_id)
+                case Publish(TurnWithdrawn(turn_id)):
+                    assert turn_id in self.begun - self.over
+                    self.over.add(turn_id)
+
+    def reply(self, turn_id: int) -> list[DialogueEvent]:
+        n_chunks = self.draw.randrange(4)
+        events: list[DialogueEvent] = [QuestionEncoded(turn_id, (1,), 1.0, 1.0, 1.0)]
+        for n in range(n_chunks):
+            events += [TextDelta(turn_id, "a"), chunk(turn_id, n), Heard(turn_id, n, 1.0, 0)]
+        if self.draw.random() < 0.1:
+            return [*events, EngineFailed(turn_id, "oh")]
+        return [
+            *events,
+            EngineWaited(turn_id, 0.0),
+            ended(turn_id, "a" * n_chunks, n_chunks),
+            Drained(turn_id),
+        ]
+
+
+def user_events(draw: random.Random) -> list[Callable[[], DialogueEvent]]:
+    def question() -> DialogueEvent:
+        start = draw.randrange(10**6)
+        return QuestionSpoken(spoken(), (start, start + 16000), 1.0, NOON)
+
+    return [
+        lambda: SpeechStarted(draw.randrange(10**6), draw.random() < 0.5),
+        lambda: SpeechDropped(draw.random() < 0.5),
+        lambda: QuestionPaused(spoken(), (0, 16000)),
+        *(question, question),
+        *(lambda: TYPED, lambda: Stopped(), MicrophoneSilent, lambda: REPLAY),
+        lambda: ModeChosen(draw.choice(list(InferenceMode))),
+        lambda: ModelChosen(draw.choice(("nano", "other"))),
+        lambda: ConversationChosen(Conversation()),
+        lambda: Faulted("oh"),
+    ]
+
+
+def test_no_sequence_of_events_leaves_the_dialogue_stuck_or_a_turn_open() -> None:
+    draw = random.Random(0)
+    users = user_events(draw)
+    for _ in range(1000):
+        world = World(draw)
+        state = LOADING
+        world.coming += [READY]
+        for _ in range(40):
+            if world.coming and draw.random() < 0.6:
+                event = world.coming.pop(0)
+            else:
+                event = draw.choice(users)()
+            state, actions = state.step(event, 1.0)
+            assert state.reply is None or state.replay is None
+            world.carry_out(actions)
+        if state.is_listening:  # every turn of the detector ends
+            state, actions = state.step(SpeechDropped(was_wanted=False), 1.0)
+            world.carry_out(actions)
+        while world.coming:
+            state, actions = state.step(world.coming.pop(0), 1.0)
+            world.carry_out(actions)
+        resting = {EngineStatus.READY: Phase.IDLE, EngineStatus.FAILED: Phase.FAILED}
+        assert state.phase is resting[state.engine]
+        assert world.begun == world.over
+        conversation = state.conversation
+        assert all(not turn.as_heard().is_empty for turn in conversation.turns)
