@@ -1,22 +1,23 @@
 """``lab QUESTION.wav --out REPORT.html``: one question in all four modes, measured side by side."""
 
+from __future__ import annotations
+
 import argparse
 import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from app import audio_files
 from app.commands import options
 from app.errors import AppError, OutputError
-from app.lab.csv_report import to_csv
-from app.lab.html_report import to_html
-from app.lab.result import LabResult, Spread
-from app.lab.runner import Progress, run_lab
-from app.lab.setting import setting_of
 from app.replies import cancel_on_interrupt
 from engine.modes import InferenceMode
+
+if TYPE_CHECKING:
+    from app.lab.result import LabResult, Spread
+    from app.lab.runner import Progress
 
 _DONE, _MODE_FAILED, _INTERRUPTED = 0, 1, 130
 
@@ -41,6 +42,9 @@ def add_to(commands: options.SubParsers) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Writes the report; of a lab that was interrupted, what it had measured."""
+    from app.lab.runner import run_lab
+    from app.lab.setting import setting_of
+
     question = audio_files.read_utterance(arguments.question)
     audio_files.check_destination(arguments.out, (".html", ".htm"))
     if arguments.csv is not None:
@@ -101,6 +105,9 @@ def _nothing_measured(result: LabResult, out: Path) -> int:
 
 def _write(result: LabResult, out: Path, csv: Path | None) -> None:
     """Writes every file that can be written, then tells of the first that cannot."""
+    from app.lab.csv_report import to_csv
+    from app.lab.html_report import to_html
+
     # Spreadsheets take a file for UTF-8 only with this mark at its start.
     contents = {} if csv is None else {csv: to_csv(result).encode("utf-8-sig", "replace")}
     contents[out] = to_html(result).encode()

@@ -26,7 +26,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     """The engine that the command finds."""
     fake = FakeEngine(FakeClock())
     monkeypatch.setattr("app.commands.options.load_engine", lambda arguments: fake)
-    monkeypatch.setattr("app.commands.lab.setting_of", lambda *given: SETTING)
+    monkeypatch.setattr("app.lab.setting.setting_of", lambda *given: SETTING)
     return fake
 
 
