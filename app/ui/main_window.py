@@ -1,0 +1,535 @@
+"""The main window: events come in through ``apply``, commands go out through ``post``.
+
+Every method runs on the gui thread and returns at once. Dialogs are built when they are first
+asked for, so that the window itself is up quickly.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, assert_never
+
+from PySide6.QtCore import QEvent, QLocale, QSize, Qt
+from PySide6.QtGui import (
+    QCloseEvent,
+    QFontDatabase,
+    QGuiApplication,
+    QKeyEvent,
+    QKeySequence,
+    QShortcut,
+)
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QMainWindow,
+    QStackedWidget,
+    QSystemTrayIcon,
+    QVBoxLayout,
+)
+
+from app import latency
+from app.errors import AppError
+from app.kept_turn import KeptTurn, Side
+from app.set_aside import StoreNotice
+from app.settings import Settings, TalkMode, Theme
+from app.turn_record import Stamps
+from app.ui import notice_texts
+from app.ui.ask import Questions
+from app.ui.dress import dress
+from app.ui.empty_view import EmptyView
+from app.ui.header import Header
+from app.ui.history_panel import HistoryPanel
+from app.ui.icons import window_icon
+from app.ui.latency_panel import LatencyPanel
+from app.ui.menus import MenuCommands, Menus
+from app.ui.notice_area import Action, NoticeArea, Severity
+from app.ui.ports import (
+    HistoryChanged,
+    LabFailed,
+    LabFinished,
+    LabProgressed,
+    Ports,
+    WindowEvent,
+)
+from app.ui.preferences import commands_for
+from app.ui.saver import Saver
+from app.ui.talk_dock import TalkDock
+from app.ui.theme import GRID, look_for
+from app.ui.transcript import Transcript
+from app.ui.translations import strings_for
+from app.ui.tray import Tray, TrayCommands
+from app.ui.turn_view import TurnView
+from app.ui_commands import Command, NewConversation, Replay, Send, SetModel, Stop
+from app.ui_events import (
+    AnswerText,
+    DeviceNotice,
+    DevicesChanged,
+    EngineReady,
+    EngineUnavailable,
+    LatencyMeasured,
+    LevelChanged,
+    LoadingProgress,
+    Notice,
+    PhaseChanged,
+    ReplayChanged,
+    TurnFinished,
+    TurnWithdrawn,
+    UserSpoke,
+    UserText,
+)
+from engine.modes import InferenceMode
+
+if TYPE_CHECKING:
+    from app.ui.lab_dialog import LabDialog
+    from app.ui.settings_dialog import SettingsDialog
+
+_ANSWERS_PAGE = 3
+_SIZE = QSize(118 * GRID, 100 * GRID)
+_SCREEN_SHARE = 0.92
+_LEAST_CONVERSATION = 22 * GRID
+
+
+@dataclass(frozen=True, slots=True)
+class _Timed:
+    """What one turn of this session adds to the percentiles."""
+
+    mode: InferenceMode
+    stamps: Stamps
+
+
+class MainWindow(QMainWindow):
+    """The window of the program; ``apply`` is the only way in for what happens elsewhere."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        post: Callable[[Command], None],
+        ports: Ports,
+        questions: Questions | None = None,
+    ) -> None:
+        super().__init__()
+        self._settings = settings
+        self._post = post
+        self._ports = ports
+        self._questions = questions or Questions()
+        look = settings.look
+        self._strings = strings_for(look.language, QLocale.system().name())
+        self._platform_font = QFontDatabase.systemFont(QFontDatabase.SystemFont.GeneralFont)
+        self._look = look_for(look.theme, look.large_text, self._platform_font)
+        self._session: list[_Timed] = []
+        self._devices = DevicesChanged((), ())
+        self._model = settings.model.model
+        self._lab: LabDialog | None = None
+        self._settings_dialog: SettingsDialog | None = None
+        dress(self._look)
+        self._make_parts()
+        self._lay_out()
+        self._connect()
+        self._saver = Saver(self, ports.files, self._questions, self.notices.tell, self._strings)
+        self._show_settings()
+        self._show_history()
+        self.setWindowTitle("Parley")
+        self.setWindowIcon(window_icon())
+        screen = QGuiApplication.primaryScreen().availableSize() * _SCREEN_SHARE
+        self.resize(_SIZE.boundedTo(screen))
+        self.dock.talk.setFocus()
+
+    # Building
+
+    def _make_parts(self) -> None:
+        look, strings, settings = self._look, self._strings, self._settings
+        self.header = Header(look, strings)
+        self.latency = LatencyPanel(look, strings)
+        self.notices = NoticeArea(look, strings)
+        self.empty = EmptyView(look, strings)
+        self.transcript = Transcript(look, strings)
+        self.dock = TalkDock(self._post, settings.keys, settings.turns.talk_mode, look, strings)
+        self.history = HistoryPanel(look, strings)
+        self._parts = (
+            *(self.header, self.latency, self.notices, self.empty),
+            *(self.transcript, self.dock, self.history),
+        )
+        self.menus = Menus(
+            self,
+            MenuCommands(
+                new=self._new_conversation,
+                export=lambda form: self._saver.export(self.transcript.finished, form),
+                delete=self._delete_current,
+                quit=self.close,
+                show_past=self._show_sidebar,
+                show_details=self.latency.details.setChecked,
+                set_mode=self._choose_mode,
+                lab=self.open_lab,
+                settings=lambda: self.open_settings(),
+                keys=self._open_keys,
+                logs=self._ports.program.open_logs,
+                licences=self._open_licences,
+                about=self._open_about,
+            ),
+            strings,
+        )
+        self.history.export.setMenu(self.menus.export)
+        self.tray: Tray | None = None
+        if QSystemTrayIcon.isSystemTrayAvailable():
+            commands = TrayCommands(self.show_or_hide, lambda: self._post(Stop()), self.close)
+            self.tray = Tray(self, commands, strings)
+
+    def _lay_out(self) -> None:
+        self._stack = QStackedWidget()
+        self._stack.setMinimumHeight(_LEAST_CONVERSATION)
+        self._stack.addWidget(self.empty)
+        self._stack.addWidget(self.transcript)
+        right = QVBoxLayout()
+        right.setContentsMargins(0, 0, 0, 0)
+        right.setSpacing(0)
+        for part in (self.header, self.latency, self.notices):
+            right.addWidget(part)
+        right.addWidget(self._stack, 1)
+        right.addWidget(self.dock)
+        central = QFrame()
+        row = QHBoxLayout(central)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        row.addWidget(self.history)
+        row.addLayout(right, 1)
+        self.setCentralWidget(central)
+        self.history.hide()
+
+    def _connect(self) -> None:
+        header = self.header
+        header.sidebar.toggled.connect(self.menus.past.setChecked)
+        header.new.clicked.connect(self._new_conversation)
+        header.mode_chosen.connect(self._choose_mode)
+        header.model_chosen.connect(lambda model: self._post(SetModel(model)))
+        header.answers.clicked.connect(lambda: self.open_settings(_ANSWERS_PAGE))
+        header.lab.clicked.connect(self.open_lab)
+        header.settings.clicked.connect(lambda: self.open_settings())
+        self.latency.details.toggled.connect(self.menus.details.setChecked)
+        self.empty.asked.connect(lambda text: self._post(Send(text)))
+        self.transcript.turn_chosen.connect(self._show_turn)
+        self.transcript.replay_wanted.connect(self._replay)
+        self.transcript.save_wanted.connect(lambda kept, side: self._saver.save_sound(kept, side))
+        self.dock.talk_mode_chosen.connect(self._choose_talk_mode)
+        self.history.opened.connect(self._open_conversation)
+        self.history.delete_wanted.connect(self._delete_conversation)
+        self.history.turn_on_wanted.connect(self._turn_history_on)
+        QGuiApplication.styleHints().colorSchemeChanged.connect(self._scheme_changed)
+        self._stop_key = QShortcut(self)
+        self._stop_key.activated.connect(lambda: self._post(Stop()))
+        for key, target in (("Ctrl+L", self.dock.input), ("Ctrl+T", self.dock.talk)):
+            shortcut = QShortcut(QKeySequence(key), self)
+            shortcut.activated.connect(partial(target.setFocus, Qt.FocusReason.ShortcutFocusReason))
+
+    # Events
+
+    def apply(self, event: WindowEvent) -> None:
+        """Shows what happened."""
+        match event:
+            case PhaseChanged(phase):
+                self.dock.set_phase(phase)
+            case LevelChanged(level):
+                self.dock.set_level(level)
+            case UserSpoke(turn_id, origin):
+                self.transcript.begin(turn_id, origin)
+                self._show_conversation()
+            case UserText(turn_id, text):
+                if view := self.transcript.view(turn_id):
+                    view.set_question(text)
+            case AnswerText(turn_id, text):
+                if view := self.transcript.view(turn_id):
+                    view.append_answer(text)
+            case LatencyMeasured(turn_id, stamps):
+                if view := self.transcript.view(turn_id):
+                    view.set_stamps(stamps)
+                    self._show_turn(self.transcript.current)
+            case TurnFinished(record):
+                self._session.append(_Timed(record.mode, record.stamps))
+                if view := self.transcript.view(record.turn_id):
+                    view.finish(KeptTurn.of(record))
+                self._show_turn(self.transcript.current)
+                self._show_percentiles()
+            case TurnWithdrawn(turn_id):
+                self.transcript.withdraw(turn_id)
+                self._show_conversation()
+            case ReplayChanged(is_playing):
+                self.dock.set_replaying(is_playing)
+            case Notice():
+                self.notices.tell(*notice_texts.of_notice(event, self._strings.notices))
+            case DeviceNotice():
+                self.notices.tell(*notice_texts.of_device(event, self._strings.notices))
+            case StoreNotice():
+                self.notices.tell(*notice_texts.of_store(event, self._strings.notices))
+            case DevicesChanged():
+                self._show_devices(event)
+            case LoadingProgress(message, fraction):
+                self.dock.set_loading(message, fraction)
+            case EngineReady(model):
+                self._model_ready(model)
+            case EngineUnavailable(model, message):
+                self._model_failed(model, message)
+            case HistoryChanged():
+                self._show_history()
+            case LabProgressed() | LabFinished() | LabFailed():
+                if self._lab is not None:
+                    self._lab.apply(event)
+            case _ as never:
+                assert_never(never)
+
+    # What is shown
+
+    def _show_turn(self, view: TurnView | None) -> None:
+        self.latency.show_turn(view.stamps if view else Stamps(), view.record if view else None)
+
+    def _show_percentiles(self) -> None:
+        is_kept = self._settings.privacy.keep_history
+        found = self._ports.history.summaries() if is_kept else latency.summaries(self._session)
+        self.latency.show_mode(self._settings.model.mode, found)
+
+    def _show_conversation(self) -> None:
+        """The turns, or what to do where there are none."""
+        self._stack.setCurrentWidget(self.transcript if self.transcript.views else self.empty)
+        self._show_turn(self.transcript.current)
+
+    def _show_devices(self, devices: DevicesChanged) -> None:
+        self._devices = devices
+        self.dock.set_has_microphone(bool(devices.inputs))
+        if self._settings_dialog is not None:
+            self._settings_dialog.show_devices(devices)
+
+    def _model_ready(self, model: str) -> None:
+        self._model = model
+        settings = dataclasses.replace(self._settings.model, model=model)
+        self._take_over(dataclasses.replace(self._settings, model=settings))
+        self._show_settings()
+
+    def _model_failed(self, model: str, message: str) -> None:
+        words = self._strings.notices
+        self._show_settings()
+        self.notices.tell(
+            Severity.ERROR,
+            words.engine_unavailable.format(model=model, message=message),
+            Action(words.try_again, lambda: self._post(SetModel(model))),
+        )
+
+    def _show_settings(self) -> None:
+        settings = self._settings
+        self.header.show_mode(settings.model.mode)
+        self.header.show_models(self._ports.program.models(), self._model)
+        self.menus.modes[settings.model.mode].setChecked(True)
+        self.dock.set_talk_mode(settings.turns.talk_mode)
+        self.dock.set_keys(settings.keys)
+        self._stop_key.setKey(QKeySequence(settings.keys.stop))
+        self.empty.set_keeps_history(settings.privacy.keep_history)
+        self._show_percentiles()
+
+    # Settings
+
+    def change(self, new: Settings) -> None:
+        """Takes over settings that the user chose, and tells the dialogue."""
+        for command in commands_for(self._settings, new):
+            self._post(command)
+        self._take_over(new)
+
+    def _take_over(self, new: Settings) -> None:
+        old, self._settings = self._settings, new
+        if new == old:
+            return
+        try:
+            self._ports.files.save_settings(new)
+        except AppError as error:
+            text = self._strings.notices.could_not_save.format(message=error)
+            self.notices.tell(Severity.ERROR, text)
+        if new.look != old.look:
+            self._dress_parts()
+        self._show_settings()
+        if new.privacy != old.privacy:
+            self._show_history()
+
+    def _dress_parts(self) -> None:
+        look = self._settings.look
+        self._strings = strings_for(look.language, QLocale.system().name())
+        self._look = look_for(look.theme, look.large_text, self._platform_font)
+        dress(self._look)
+        for part in self._parts:
+            part.set_look(self._look)
+            part.retranslate(self._strings)
+        self.menus.retranslate(self._strings)
+        self._saver.strings = self._strings
+        if self.tray is not None:
+            self.tray.retranslate(self._strings)
+        if self._lab is not None:  # built anew when it is next asked for
+            self._lab.close()
+            self._lab = None
+        self._show_history()
+
+    def _choose_mode(self, mode: InferenceMode) -> None:
+        model = dataclasses.replace(self._settings.model, mode=mode)
+        self.change(dataclasses.replace(self._settings, model=model))
+
+    def _choose_talk_mode(self, talk_mode: TalkMode) -> None:
+        turns = dataclasses.replace(self._settings.turns, talk_mode=talk_mode)
+        self.change(dataclasses.replace(self._settings, turns=turns))
+
+    def _turn_history_on(self) -> None:
+        privacy = dataclasses.replace(self._settings.privacy, keep_history=True)
+        self.change(dataclasses.replace(self._settings, privacy=privacy))
+
+    def open_settings(self, page: int = 0) -> None:
+        """Opens the settings dialog at one of its pages."""
+        from app.ui.settings_dialog import SettingsDialog
+
+        dialog = SettingsDialog(self, self._settings, self._devices, self._strings)
+        dialog.show_page(page)
+        dialog.delete_all_wanted.connect(self._delete_all)
+        dialog.accepted.connect(lambda: self.change(dialog.settings()))
+        dialog.finished.connect(self._settings_closed)
+        self._settings_dialog = dialog
+        dialog.open()
+
+    def _settings_closed(self) -> None:
+        self._settings_dialog = None
+
+    # Conversations
+
+    def _new_conversation(self) -> None:
+        self._post(NewConversation())
+        self.transcript.clear()
+        self._show_conversation()
+        self._show_history()
+
+    def _show_history(self) -> None:
+        is_kept = self._settings.privacy.keep_history
+        history = self._ports.history
+        self.history.show_conversations(history.conversations(), is_kept, history.current())
+
+    def _open_conversation(self, conversation_id: int) -> None:
+        try:
+            turns = self._ports.history.open(conversation_id)
+        except AppError as error:
+            self.notices.tell(Severity.ERROR, str(error))
+            return
+        self.transcript.show_turns(turns)
+        self._show_conversation()
+
+    def _delete_conversation(self, conversation_id: int) -> None:
+        if not self._is_sure(self._strings.history.delete_question):
+            return
+        is_open = conversation_id == self._ports.history.current()
+        if self._told(lambda: self._ports.history.delete(conversation_id)) and is_open:
+            self._new_conversation()
+        self._show_history()
+
+    def _delete_current(self) -> None:
+        current = self._ports.history.current()
+        if current is not None:
+            self._delete_conversation(current)
+        elif self.transcript.views and self._is_sure(self._strings.history.delete_question):
+            self._new_conversation()
+
+    def _delete_all(self) -> None:
+        if self._is_sure(self._strings.settings.delete_all_question):
+            self._told(self._ports.history.delete_all)
+            self._new_conversation()
+
+    def _told(self, act: Callable[[], None]) -> bool:
+        """Whether something could be done; if not, the user is told why."""
+        try:
+            act()
+        except AppError as error:
+            self.notices.tell(Severity.ERROR, str(error))
+            return False
+        return True
+
+    def _is_sure(self, question: str) -> bool:
+        yes, no = self._strings.history.yes_delete, self._strings.settings.cancel
+        return self._questions.is_sure(self, question, yes, no)
+
+    def _replay(self, kept: KeptTurn, side: Side) -> None:
+        self._post(Replay(*kept.sound(side)))
+
+    # Lab and help
+
+    def open_lab(self) -> None:
+        """Opens the mode lab, which keeps its last result."""
+        from app.ui.lab_dialog import LabDialog
+
+        if self._lab is None:
+            self._lab = LabDialog(
+                self,
+                self._ports.lab,
+                self._saver,
+                self._questions,
+                self._post,
+                self._look,
+                self._strings,
+            )
+        self._lab.show_questions(self.transcript.finished)
+        self._lab.show()
+        self._lab.raise_()
+        self._lab.activateWindow()
+
+    def _open_keys(self) -> None:
+        from app.ui import help_dialogs
+
+        help_dialogs.keys_dialog(self, self._strings.about, self._settings.keys).open()
+
+    def _open_licences(self) -> None:
+        from app.ui import help_dialogs
+
+        text = self._ports.program.licences()
+        help_dialogs.licences_dialog(self, self._strings.about, text).open()
+
+    def _open_about(self) -> None:
+        from app.ui import help_dialogs
+
+        version = self._ports.program.version
+        help_dialogs.about_dialog(self, self._strings.about, version).open()
+
+    # The window itself
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Takes the talk key wherever nothing else wants it."""
+        if not self.dock.key_pressed(event):
+            super().keyPressEvent(event)
+
+    def keyReleaseEvent(self, event: QKeyEvent) -> None:
+        """Ends holding."""
+        if not self.dock.key_released(event):
+            super().keyReleaseEvent(event)
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Ends holding where the key's release would go to another window."""
+        if event.type() == QEvent.Type.ActivationChange and not self.isActiveWindow():
+            self.dock.let_go()
+        super().changeEvent(event)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Ends the program; the composition root stops the threads."""
+        self.dock.let_go()
+        event.accept()
+        self._ports.program.quit()
+
+    def _show_sidebar(self, is_shown: bool) -> None:
+        self.header.sidebar.setChecked(is_shown)
+        self.history.setVisible(is_shown)
+
+    def bring_to_front(self) -> None:
+        """Shows the window above others, as a second start of the program asks for."""
+        self.showNormal() if self.isMinimized() else self.show()
+        self.raise_()
+        self.activateWindow()
+
+    def show_or_hide(self) -> None:
+        """What the tray's icon does."""
+        if self.isVisible() and not self.isMinimized():
+            self.hide()
+        else:
+            self.bring_to_front()
+
+    def _scheme_changed(self) -> None:
+        if self._settings.look.theme is Theme.SYSTEM:
+            self._dress_parts()
+            self._show_settings()

@@ -1,0 +1,183 @@
+"""What the window needs beside the dialogue: the composition root fills it in.
+
+Every call comes on the gui thread and returns at once; what takes long answers by an event, which
+reaches ``MainWindow.apply`` as the dialogue's events do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from app.set_aside import StoreNotice
+from app.ui_events import UiEvent
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from app.kept_turn import KeptTurn
+    from app.lab.result import LabResult
+    from app.lab.runner import Progress
+    from app.latency import Summary
+    from app.settings import Settings
+    from app.turn_record import TurnRecord
+    from engine.modes import InferenceMode
+
+
+class ExportFormat(Enum):
+    """What a conversation can be written as."""
+
+    MARKDOWN = "md"
+    JSON = "json"
+    SOUND = "wav"
+
+
+class LabFormat(Enum):
+    """What a lab's result can be written as."""
+
+    HTML = "html"
+    CSV = "csv"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recording:
+    """A question for the lab that was spoken in this conversation; nobody writes the samples."""
+
+    samples: NDArray[np.float32]  # (N,)
+    sample_rate: int
+
+
+class PastConversation(Protocol):
+    """What the list of past conversations shows of one."""
+
+    @property
+    def id(self) -> int:
+        """What it is opened and deleted by."""
+
+    @property
+    def title(self) -> str:
+        """Its first words; may be empty."""
+
+    @property
+    def started_at(self) -> datetime:
+        """When it began, UTC."""
+
+    @property
+    def n_turns(self) -> int:
+        """How long it is."""
+
+
+class History(Protocol):
+    """The kept conversations; empty while history is off."""
+
+    def conversations(self) -> Sequence[PastConversation]:
+        """The newest first."""
+
+    def open(self, conversation_id: int) -> Sequence[KeptTurn]:
+        """The turns of one, which the dialogue then goes on with."""
+
+    def current(self) -> int | None:
+        """The one that finished turns are added to; None where nothing is kept."""
+
+    def delete(self, conversation_id: int) -> None:
+        """Deletes one for good."""
+
+    def delete_all(self) -> None:
+        """Deletes all of them for good."""
+
+    def summaries(self) -> Mapping[InferenceMode, Summary]:
+        """Mouth to ear of every mode, over everything that is kept."""
+
+
+class Files(Protocol):
+    """What is written where the user wants it; raises ``OutputError`` and leaves old files be."""
+
+    def save_settings(self, settings: Settings) -> None:
+        """Keeps the settings for the next start, and lets the program heed what changed."""
+
+    def save_sound(self, samples: NDArray[np.float32], sample_rate: int, target: Path) -> None:
+        """Writes one side of a turn as WAV."""
+
+    def export(self, turns: Sequence[TurnRecord], form: ExportFormat, target: Path) -> None:
+        """Writes a conversation."""
+
+    def export_lab(self, result: LabResult, form: LabFormat, target: Path) -> None:
+        """Writes a lab's result."""
+
+
+class Lab(Protocol):
+    """The mode lab on the engine thread; tells its progress and its end by events."""
+
+    def start(self, question: Recording | Path, repeats: int) -> None:
+        """Runs the question through all four modes, ``repeats`` times each."""
+
+    def cancel(self) -> None:
+        """Ends the run early."""
+
+
+class Program(Protocol):
+    """The program around the window."""
+
+    @property
+    def version(self) -> str:
+        """The version, as the about box shows it."""
+
+    def models(self) -> Sequence[str]:
+        """The names of the models on this machine."""
+
+    def licences(self) -> str:
+        """The licence of the program and of what ships with it."""
+
+    def open_logs(self) -> None:
+        """Shows the folder of the log files."""
+
+    def quit(self) -> None:
+        """Ends the program."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything the window asks beside the dialogue."""
+
+    history: History
+    files: Files
+    lab: Lab
+    program: Program
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryChanged:
+    """A conversation was kept, renamed or removed: the list is to be read again."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabProgressed:
+    """The lab is so far."""
+
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabFinished:
+    """The lab is over; ``result`` holds what was measured until then."""
+
+    result: LabResult
+
+
+@dataclass(frozen=True, slots=True)
+class LabFailed:
+    """The lab could not run; ``message`` is for the user."""
+
+    message: str
+
+
+WindowEvent: TypeAlias = (
+    UiEvent | StoreNotice | HistoryChanged | LabProgressed | LabFinished | LabFailed
+)
+"""All that ``MainWindow.apply`` takes."""

@@ -1,0 +1,239 @@
+"""The conversation: one column of turns, of which only the changed one is laid out again.
+
+The gui thread's. Turns are known by the ``turn_id`` of their events.
+"""
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QFrame, QScrollArea, QToolButton, QWidget
+
+from app.kept_turn import KeptTurn
+from app.turn_record import Origin
+from app.ui.icons import Icon, icon
+from app.ui.stylesheet import Kind, mark
+from app.ui.theme import GRID, Look
+from app.ui.translations import Strings
+from app.ui.turn_view import TurnView
+
+COLUMN_WIDTH = 92 * GRID
+"""The widest a line of the conversation gets; wider ones are hard to read."""
+
+_SPACE = GRID
+_BUTTON = 5 * GRID
+
+
+class _Column(QWidget):
+    """Holds the turns at the heights they ask for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.views: list[TurnView] = []
+        self._heights: list[int] = []
+        self._bottom = 0
+        mark(self, Kind.PAGE)
+
+    def add(self, view: TurnView) -> None:
+        """Adds a turn at the end."""
+        view.setParent(self)
+        self.views.append(view)
+        self._heights.append(0)
+        self.lay_out(len(self.views) - 1)
+        view.show()
+
+    def remove(self, view: TurnView) -> None:
+        """Takes a turn out."""
+        index = self.views.index(view)
+        del self.views[index], self._heights[index]
+        view.hide()
+        view.deleteLater()
+        self._stack(index)
+
+    def lay_out(self, index: int) -> None:
+        """Gives one turn the height it needs; moves those after it only if that changed."""
+        view = self.views[index]
+        width = min(self.width(), COLUMN_WIDTH)
+        left = (self.width() - width) // 2
+        if view.width() != width:
+            view.resize(width, view.height())
+        height = view.height_at(width)
+        if height == self._heights[index] and view.x() == left:
+            return
+        self._heights[index] = height
+        self._stack(index)
+
+    def lay_out_all(self) -> None:
+        """Lays every turn out in a new width."""
+        width = min(self.width(), COLUMN_WIDTH)
+        for index, view in enumerate(self.views):
+            if view.width() != width or not self._heights[index]:
+                view.resize(width, view.height())
+                self._heights[index] = view.height_at(width)
+        self._stack(0)
+
+    def _stack(self, first: int) -> None:
+        width = min(self.width(), COLUMN_WIDTH)
+        left = (self.width() - width) // 2
+        top = _SPACE if first == 0 else self.views[first - 1].geometry().bottom() + 1 + _SPACE
+        for view, height in zip(self.views[first:], self._heights[first:], strict=True):
+            view.setGeometry(left, top, width, height)
+            top += height + _SPACE
+        self.setFixedHeight(top)
+
+
+class Transcript(QScrollArea):
+    """The scrolled column; it follows the newest words unless the user has scrolled up."""
+
+    turn_chosen = Signal(object)  # TurnView
+    replay_wanted = Signal(object, object)  # KeptTurn, Side
+    save_wanted = Signal(object, object)  # KeptTurn, Side
+
+    def __init__(self, look: Look, strings: Strings) -> None:
+        super().__init__()
+        self._look = look
+        self._strings = strings
+        self._by_id: dict[int, TurnView] = {}
+        self._current: TurnView | None = None
+        self._column = _Column()
+        self._follows = True
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setWidget(self._column)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
+        self._to_latest = QToolButton(self)
+        self._to_latest.setFixedSize(_BUTTON, _BUTTON)
+        self._to_latest.clicked.connect(self.go_to_latest)
+        self._to_latest.hide()
+        mark(self, Kind.PAGE)
+        mark(self._to_latest, Kind.FLOATING)
+        self.verticalScrollBar().valueChanged.connect(self._note_place)
+        self.verticalScrollBar().rangeChanged.connect(self._keep_place)
+        self.set_look(look)
+        self.retranslate(strings)
+
+    # Turns
+
+    @property
+    def views(self) -> Sequence[TurnView]:
+        """The turns from the first to the last."""
+        return self._column.views
+
+    def begin(self, turn_id: int, origin: Origin) -> TurnView:
+        """A new turn at the end; the conversation follows it."""
+        view = TurnView(len(self._column.views) + 1, origin, self._look, self._strings)
+        view.grown.connect(lambda: self._column.lay_out(self._column.views.index(view)))
+        view.chosen.connect(lambda: self.choose(view))
+        view.moved.connect(self._move)
+        view.replay_wanted.connect(self.replay_wanted)
+        view.save_wanted.connect(self.save_wanted)
+        self._by_id[turn_id] = view
+        self._column.add(view)
+        self.choose(view)
+        return view
+
+    def show_turns(self, turns: Sequence[KeptTurn]) -> None:
+        """Shows a past conversation in place of this one."""
+        self.clear()
+        for kept in turns:
+            # Ids are unique while the program runs only; what is past gets ids of its own.
+            view = self.begin(-1 - len(self._column.views), kept.record.origin)
+            view.finish(kept)
+
+    def view(self, turn_id: int) -> TurnView | None:
+        """The turn with that id; None where it was taken out."""
+        return self._by_id.get(turn_id)
+
+    def withdraw(self, turn_id: int) -> None:
+        """Takes a turn out that became part of the next one."""
+        view = self._by_id.pop(turn_id, None)
+        if view is not None:
+            self._column.remove(view)
+            if self._current is view:
+                self._current = None
+                if self._column.views:
+                    self.choose(self._column.views[-1])
+
+    def clear(self) -> None:
+        """Takes out every turn."""
+        for turn_id in list(self._by_id):
+            self.withdraw(turn_id)
+        self._follows = True
+
+    @property
+    def finished(self) -> tuple[KeptTurn, ...]:
+        """The turns that are over."""
+        return tuple(view.kept for view in self._column.views if view.kept is not None)
+
+    # Choosing and scrolling
+
+    def choose(self, view: TurnView) -> None:
+        """Makes a turn the one whose buttons and times are shown."""
+        if view is self._current:
+            return
+        if self._current is not None:
+            self._current.set_current(False)
+        self._current = view
+        view.set_current(True)
+        self.turn_chosen.emit(view)
+
+    @property
+    def current(self) -> TurnView | None:
+        """The chosen turn."""
+        return self._current
+
+    def go_to_latest(self) -> None:
+        """Scrolls to the end and follows it again."""
+        self._follows = True
+        self.verticalScrollBar().setValue(self.verticalScrollBar().maximum())
+
+    def _move(self, step: int) -> None:
+        if self._current is None:
+            return
+        here = self._column.views.index(self._current)
+        target = self._column.views[max(0, min(here + step, len(self._column.views) - 1))]
+        target.setFocus(Qt.FocusReason.TabFocusReason)
+        self.ensureWidgetVisible(target, 0, GRID)
+
+    def _note_place(self, value: int) -> None:
+        self._follows = value >= self.verticalScrollBar().maximum() - GRID
+        self._to_latest.setVisible(not self._follows)
+
+    def _keep_place(self) -> None:
+        if self._follows:
+            self.verticalScrollBar().setValue(self.verticalScrollBar().maximum())
+        self._note_place(self.verticalScrollBar().value())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Lays the turns out anew where their width changed."""
+        super().resizeEvent(event)
+        follows = self._follows
+        self._column.resize(self.viewport().width(), self._column.height())
+        self._column.lay_out_all()
+        corner = QPoint((self.width() - _BUTTON) // 2, self.height() - _BUTTON - GRID)
+        self._to_latest.move(corner)
+        if follows:
+            self.go_to_latest()
+
+    # Look and language
+
+    def set_look(self, look: Look) -> None:
+        """Takes over another theme or text size."""
+        self._look = look
+        self._to_latest.setIcon(icon(Icon.CHEVRON_DOWN, look.colours))
+        for view in self._column.views:
+            view.set_look(look)
+        for index in range(len(self._column.views)):
+            self._column.lay_out(index)
+
+    def retranslate(self, strings: Strings) -> None:
+        """Takes over another language."""
+        self._strings = strings
+        self.setAccessibleName(strings.conversation.name)
+        self._to_latest.setAccessibleName(strings.conversation.to_latest)
+        self._to_latest.setToolTip(strings.conversation.to_latest)
+        for view in self._column.views:
+            view.retranslate(strings)
+        for index in range(len(self._column.views)):
+            self._column.lay_out(index)
