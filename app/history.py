@@ -17,16 +17,17 @@ from types import TracebackType
 from typing import Any
 
 from app.errors import AppError
+from app.kept_turn import KeptTurn
 from app.log import logger
 from app.set_aside import StoreNotice, StoreNoticeKind, set_aside
 from app.turn_record import Stamps, TurnRecord
 from app.turn_rows import (
     COLUMNS,
-    USER_SAMPLE_RATE,
+    DamagedSound,
     TurnRow,
+    flac_duration_s,
     from_microseconds,
     storable,
-    to_flac,
     to_microseconds,
     to_record,
     to_row,
@@ -57,7 +58,8 @@ CREATE TABLE turns (
 ) STRICT;
 CREATE INDEX turns_of_conversation ON turns(conversation);
 CREATE TABLE sounds (
-    turn INTEGER PRIMARY KEY REFERENCES turns(id) ON DELETE CASCADE, user BLOB, answer BLOB
+    turn INTEGER PRIMARY KEY REFERENCES turns(id) ON DELETE CASCADE,
+    question BLOB NOT NULL, answer BLOB NOT NULL
 ) STRICT;
 PRAGMA application_id = {_APPLICATION_ID};
 PRAGMA user_version = {VERSION};
@@ -69,11 +71,11 @@ class HistoryError(AppError):
 
 
 class HistoryDamaged(HistoryError):
-    """The file itself is damaged: open it again, which sets it aside."""
+    """The file itself is damaged: it is to be set aside by ``retire``."""
 
 
-class _Newer(Exception):
-    """A newer version of the program wrote the file."""
+class HistoryNewer(HistoryError):
+    """A newer version of the program wrote the file: it is to be set aside by ``retire``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,24 @@ class LatencyRow:
     mode: InferenceMode
     model: str
     stamps: Stamps
+
+
+def retire(
+    path: Path, error: HistoryDamaged | HistoryNewer, today: Callable[[], date] = date.today
+) -> StoreNotice:
+    """Sets a file aside that cannot be used, whole and unchanged, and tells where it lies now.
+
+    Nobody may have it open. Raises ``HistoryError`` where the folder does not allow it.
+    """
+    if isinstance(error, HistoryNewer):
+        kind, label = StoreNoticeKind.HISTORY_NEWER, "newer"
+    else:
+        kind, label = StoreNoticeKind.HISTORY_BROKEN, f"broken-{today().isoformat()}"
+    kept_as = set_aside(path, label, _COMPANIONS)
+    if kept_as is None:
+        raise HistoryError(f"{path}: cannot be used ({error}), nor be moved out of the way")
+    logger("history").warning("set aside: %s", kind.value)
+    return StoreNotice(kind, str(error), kept_as)
 
 
 class History:
@@ -124,19 +144,9 @@ class History:
         """The history in the file; one that cannot be used is set aside, and a new one begun."""
         try:
             return cls(path), None
-        except HistoryDamaged as error:
-            kind, label, detail = (
-                StoreNoticeKind.HISTORY_BROKEN,
-                f"broken-{today().isoformat()}",
-                str(error),
-            )
-        except _Newer as error:
-            kind, label, detail = StoreNoticeKind.HISTORY_NEWER, "newer", str(error)
-        kept_as = set_aside(path, label, _COMPANIONS)
-        if kept_as is None:
-            raise HistoryError(f"{path}: cannot be read ({detail}), nor be moved out of the way")
-        logger("history").warning("set aside: %s", kind.value)
-        return cls(path), StoreNotice(kind, detail, kept_as)
+        except (HistoryDamaged, HistoryNewer) as error:
+            notice = retire(path, error, today)
+            return cls(path), notice
 
     def close(self) -> None:
         """Ends the use of the file, which is then complete without its write-ahead log."""
@@ -163,11 +173,7 @@ class History:
 
     def add(self, conversation_id: int, record: TurnRecord) -> int:
         """Keeps a finished turn, which is on the disk when this returns; tells the row's id."""
-        user, answer = record.user_samples, record.answer_samples
-        sounds = (
-            None if user is None else to_flac(user, USER_SAMPLE_RATE),
-            None if answer is None else to_flac(answer, record.answer_sample_rate),
-        )
+        kept = KeptTurn.of(record)
         row = to_row(record)
         names, marks = ", ".join(COLUMNS), ", ".join("?" * len(COLUMNS))
         with self._transaction() as sql:
@@ -176,7 +182,8 @@ class History:
                 (conversation_id, *dataclasses.astuple(row)),
             )
             assert added.lastrowid is not None
-            sql.execute("INSERT INTO sounds VALUES (?, ?, ?)", (added.lastrowid, *sounds))
+            sounds = (added.lastrowid, kept.question, kept.answer)
+            sql.execute("INSERT INTO sounds VALUES (?, ?, ?)", sounds)
             return added.lastrowid
 
     def set_user_text(self, row_id: int, text: str) -> None:
@@ -201,16 +208,19 @@ class History:
             for row_id, text, started_us, n_turns in found
         )
 
-    def turns(self, conversation_id: int) -> tuple[TurnRecord, ...]:
+    def turns(self, conversation_id: int) -> tuple[KeptTurn, ...]:
         """The turns of a conversation in order; none where it is no longer there."""
         names = ", ".join(f"t.{name}" for name in COLUMNS)
         found = self._rows(
-            f"SELECT {names}, s.user, s.answer FROM turns t JOIN sounds s ON s.turn = t.id "
+            f"SELECT {names}, s.question, s.answer FROM turns t JOIN sounds s ON s.turn = t.id "
             "WHERE t.conversation = ? ORDER BY t.id",
             conversation_id,
         )
         with self._decoded():
-            return tuple(to_record(TurnRow(*row), user, answer) for *row, user, answer in found)
+            return tuple(
+                _kept_turn(to_record(TurnRow(*row)), question, answer)
+                for *row, question, answer in found
+            )
 
     def latency_rows(self) -> tuple[LatencyRow, ...]:
         """Mode, model and stamps of every kept turn, oldest first."""
@@ -262,7 +272,7 @@ class History:
         if not is_new and application_id != _APPLICATION_ID:
             raise HistoryDamaged("it is not a history of Parley")
         if version > VERSION:
-            raise _Newer(f"version {version}, this program knows {VERSION}")
+            raise HistoryNewer(f"version {version}, this program knows {VERSION}")
         if is_new:
             sql.execute("PRAGMA auto_vacuum = INCREMENTAL")
         sql.execute("PRAGMA journal_mode = WAL")
@@ -278,7 +288,7 @@ class History:
                 raise HistoryDamaged("its tables are damaged")
         try:
             sql.execute(f"SELECT id, conversation, {', '.join(COLUMNS)} FROM turns LIMIT 0")
-            sql.execute("SELECT turn, user, answer FROM sounds LIMIT 0")
+            sql.execute("SELECT turn, question, answer FROM sounds LIMIT 0")
             sql.execute("SELECT id, model, started_us FROM conversations LIMIT 0")
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
@@ -352,6 +362,21 @@ _REASONS = {
     sqlite3.SQLITE_NOMEM: "there is not enough memory",
     sqlite3.SQLITE_CONSTRAINT: "the conversation is no longer there",
 }
+
+
+def _kept_turn(record: TurnRecord, question: bytes, answer: bytes) -> KeptTurn:
+    """The turn; a sound that is damaged is left out, for the words are worth having without it."""
+    durations_s = []
+    for sound in (question, answer):
+        try:
+            durations_s.append(flac_duration_s(sound))
+        except DamagedSound:
+            logger("history").warning("a kept sound is damaged and was left out")
+            durations_s.append(0.0)
+    question_s, answer_s = durations_s
+    return KeptTurn(
+        record, question if question_s else b"", answer if answer_s else b"", question_s
+    )
 
 
 def _title(text: str) -> str:

@@ -1,4 +1,4 @@
-"""A ``TurnRecord`` as the history's table holds it, and back: plain values, JSON, and FLAC.
+"""A ``TurnRecord`` as the history's table holds it, and back: plain values, JSON and FLAC.
 
 Sound is kept as 16-bit FLAC, about half the size of a WAV of it.
 """
@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from app.log import logger
+from app.errors import AppError
 from app.turn_record import Origin, Outcome, Stamps, TurnRecord
 from engine.events import ReplyStats, TimingsMs
 from engine.modes import InferenceMode
@@ -46,6 +46,13 @@ class TurnRow:
     answer_sample_rate: int
 
 
+class DamagedSound(AppError):
+    """A kept sound cannot be decoded any more."""
+
+    def __init__(self) -> None:
+        super().__init__("This sound is damaged and cannot be played")
+
+
 COLUMNS = tuple(item.name for item in dataclasses.fields(TurnRow))
 """The names of a turn's columns."""
 
@@ -70,10 +77,10 @@ def to_row(record: TurnRecord) -> TurnRow:
     )
 
 
-def to_record(row: TurnRow, user_flac: bytes | None, answer_flac: bytes | None) -> TurnRecord:
-    """The record a row was made from; raises ``ValueError`` where the row holds no such thing.
+def to_record(row: TurnRow) -> TurnRecord:
+    """The record a row was made from, without its sound.
 
-    A sound that is damaged is left out, for the words beside it are worth having.
+    Raises ``ValueError``, ``TypeError`` or ``KeyError`` where the row holds no such thing.
     """
     return TurnRecord(
         turn_id=row.turn_id,
@@ -89,8 +96,6 @@ def to_record(row: TurnRow, user_flac: bytes | None, answer_flac: bytes | None) 
         stats=None if row.stats is None else _to_stats(row.stats),
         underruns=row.underruns,
         waited_ms=row.waited_ms,
-        user_samples=_sound(user_flac),
-        answer_samples=_sound(answer_flac),
         answer_sample_rate=row.answer_sample_rate,
     )
 
@@ -108,7 +113,7 @@ def to_flac(samples: Samples, sample_rate: int) -> bytes:
 
 
 def from_flac(content: bytes) -> Samples:
-    """The sound in a FLAC file; raises ``ValueError`` where there is none."""
+    """The sound in a FLAC file; raises ``DamagedSound`` where there is none."""
     import soundfile
 
     if not content:
@@ -116,8 +121,20 @@ def from_flac(content: bytes) -> Samples:
     try:
         samples, _ = soundfile.read(io.BytesIO(content), dtype="float32")
     except soundfile.LibsndfileError as error:
-        raise ValueError("no FLAC file") from error
+        raise DamagedSound from error
     return np.asarray(samples, np.float32)
+
+
+def flac_duration_s(content: bytes) -> float:
+    """How long the sound in a FLAC file says it is; raises ``DamagedSound`` where there is none."""
+    import soundfile
+
+    if not content:
+        return 0.0
+    try:
+        return float(soundfile.info(io.BytesIO(content)).duration)
+    except soundfile.LibsndfileError as error:
+        raise DamagedSound from error
 
 
 def to_stamps(content: str) -> Stamps:
@@ -138,14 +155,6 @@ def from_microseconds(number: int) -> datetime:
 def storable(text: str) -> str:
     """The text with half surrogate pairs, which no file can hold, replaced."""
     return text.encode("utf-8", "replace").decode()
-
-
-def _sound(content: bytes | None) -> Samples | None:
-    try:
-        return None if content is None else from_flac(content)
-    except ValueError:
-        logger("history").warning("a kept sound is damaged and was left out")
-        return None
 
 
 def _to_stats(content: str) -> ReplyStats:
