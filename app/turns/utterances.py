@@ -32,6 +32,11 @@ class SoundHistory:
         self._n_pushed += len(samples)
         self._last_at = last_at
 
+    def replace_last(self, samples: npt.NDArray[np.float32]) -> None:
+        """Writes over the newest samples."""
+        self._n_pushed = max(0, self._n_pushed - len(samples))
+        self.push(samples, self._last_at)
+
     def cut(self, start: int, end: int) -> npt.NDArray[np.float32]:
         """A copy of the samples from number ``start`` to before ``end``, as far as kept."""
         capacity = len(self._ring)

@@ -177,6 +177,8 @@ class FakeSpeaker:
         self.underruns = 0
         self.played: list[float] = []
         self.log: list[str] = []
+        self.begun: list[tuple[int, int]] = []  # a turn, and how much had been played before it
+        self.flushed: list[int] = []  # how much had been played before each flush
         self.far_end = self
         self.far: np.ndarray | None = None
         self._clock = clock
@@ -187,7 +189,6 @@ class FakeSpeaker:
         self._n_heard = 0
         self._first_at: float | None = None
         self._has_ended = False
-        self.has_room = threading.Event()
 
     def prepare(self) -> None:
         """Notes it."""
@@ -197,6 +198,7 @@ class FakeSpeaker:
         """This turn's sound is taken from now on."""
         with self._lock:
             self.log.append(f"begin {turn_id}")
+            self.begun.append((turn_id, len(self.played)))
             self._turn_id, self._n_heard, self._first_at = turn_id, 0, None
             self._has_ended = False
             self._waiting.clear()
@@ -205,6 +207,7 @@ class FakeSpeaker:
         """No more sound of this turn."""
         with self._lock:
             self.log.append("flush")
+            self.flushed.append(len(self.played))
             self._turn_id = None
             self._waiting.clear()
             return HeardMark(self._n_heard, self._first_at)
@@ -259,6 +262,7 @@ class LoudIsVoice:
     """Takes loud sound for voice, at once: 32 ms frames as the real detection gives them."""
 
     def __init__(self) -> None:
+        self.is_gate_open = False
         self._rest = np.zeros(0, dtype=np.float32)
 
     def push(self, samples: np.ndarray) -> list[Frame]:
@@ -266,6 +270,8 @@ class LoudIsVoice:
         self._rest = np.concatenate((self._rest, samples))
         frames = list(self._frames())
         self._rest = self._rest[len(frames) * 512 :]
+        if frames:
+            self.is_gate_open = frames[-1].probability > 0
         return frames
 
     def _frames(self) -> Iterator[Frame]:

@@ -38,6 +38,15 @@ def test_a_cut_is_a_copy_that_later_sound_does_not_change() -> None:
     np.testing.assert_array_equal(cut, numbers(0, 100))
 
 
+def test_the_newest_samples_can_be_replaced() -> None:
+    history = SoundHistory(capacity=100)
+    history.push(numbers(0, 150), last_at=3.0)
+    history.replace_last(-numbers(100, 150))
+    expected = np.concatenate([numbers(50, 100), -numbers(100, 150)])
+    np.testing.assert_array_equal(history.cut(0, 150), expected)
+    assert history.time_of(150) == 3.0
+
+
 def test_every_sample_has_the_time_of_its_capture() -> None:
     history = SoundHistory()
     history.push(np.zeros(1600, dtype=np.float32), last_at=5.1)
