@@ -171,6 +171,10 @@ class History:
             assert row.lastrowid is not None
             return row.lastrowid
 
+    def has(self, conversation_id: int) -> bool:
+        """Whether a conversation is there, with or without turns."""
+        return bool(self._rows("SELECT 1 FROM conversations WHERE id = ?", conversation_id))
+
     def add(self, conversation_id: int, record: TurnRecord) -> int:
         """Keeps a finished turn, which is on the disk when this returns; tells the row's id."""
         kept = KeptTurn.of(record)

@@ -1,0 +1,145 @@
+"""What becomes of finished turns: they are kept if the user wants that, and else nothing is.
+
+While history is off no file is made and none is written to; conversations that were kept before can
+still be read and deleted. Where the file turns out to be damaged it is set aside, the user is told,
+and the next turn begins a new one, so that no finished turn waits for a person to mend it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from app.history import ConversationSummary, History, HistoryDamaged, HistoryNewer, retire
+from app.kept_turn import KeptTurn
+from app.latency import Summary, summaries
+from app.set_aside import StoreNotice
+from app.settings import PrivacySettings
+from app.turn_record import TurnRecord
+from engine.modes import InferenceMode
+
+_T = TypeVar("_T")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Archive:
+    """The conversations a user keeps, and the one that is going on; belongs to one thread.
+
+    It is off until ``set_privacy`` turns it on. What cannot be done raises ``HistoryError``.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        tell: Callable[[StoreNotice], None],
+        now: Callable[[], datetime] = _now,
+    ) -> None:
+        self._path = path
+        self._tell = tell
+        self._now = now
+        self._privacy = PrivacySettings()
+        self._history: History | None = None
+        self._conversation: int | None = None
+        self._rows: dict[int, int] = {}  # by turn_id: where the turns of this run are kept
+
+    def set_privacy(self, privacy: PrivacySettings) -> None:
+        """Keeps turns from now on, or no more, and drops those that are older than wanted."""
+        self._privacy = privacy
+        self._forget_old()
+
+    def new_conversation(self) -> None:
+        """The next turn begins a conversation."""
+        self._conversation = None
+        self._forget_old()
+
+    def keep(self, record: TurnRecord) -> bool:
+        """Adds a finished turn to the conversation; tells whether it was, and is on the disk."""
+        if not self._privacy.keep_history:
+            return False
+        self._use(lambda history: self._add(history, record), may_make=True)
+        self._forget_old()
+        return True
+
+    def keep_user_text(self, turn_id: int, text: str) -> bool:
+        """Adds the transcript of a turn that was kept; tells whether it was."""
+        row = self._rows.get(turn_id)
+        if row is None or not self._privacy.keep_history:
+            return False
+        self._use(lambda history: history.set_user_text(row, text))
+        return True
+
+    def current(self) -> int | None:
+        """The conversation that turns are added to; None where the next turn begins one."""
+        return self._conversation if self._privacy.keep_history else None
+
+    def conversations(self) -> tuple[ConversationSummary, ...]:
+        """Every kept conversation, the one that was talked in last first."""
+        return self._use(lambda history: history.conversations()) or ()
+
+    def open(self, conversation_id: int) -> tuple[KeptTurn, ...]:
+        """The turns of one, to which the next ones are added.
+
+        They get negative ids, which no turn of this run has.
+        """
+        found = self._use(lambda history: history.turns(conversation_id)) or ()
+        self._conversation = conversation_id if found else None
+        return tuple(
+            replace(kept, record=replace(kept.record, turn_id=-number))
+            for number, kept in enumerate(found, start=1)
+        )
+
+    def delete(self, conversation_id: int) -> None:
+        """Removes one for good."""
+        if conversation_id == self._conversation:
+            self._conversation = None
+        self._use(lambda history: history.delete(conversation_id))
+
+    def delete_all(self) -> None:
+        """Removes every conversation for good."""
+        self._conversation = None
+        self._use(lambda history: history.delete_all())
+
+    def summaries(self) -> Mapping[InferenceMode, Summary]:
+        """Mouth to ear of every mode, over all that is kept."""
+        return summaries(self._use(lambda history: history.latency_rows()) or ())
+
+    def close(self) -> None:
+        """Ends the use of the file."""
+        if self._history is not None:
+            self._history.close()
+            self._history = None
+
+    def _add(self, history: History, record: TurnRecord) -> None:
+        # It may have grown too old, or been deleted, since its last turn.
+        if self._conversation is None or not history.has(self._conversation):
+            self._conversation = history.start_conversation(record.model, record.started_at)
+        self._rows[record.turn_id] = history.add(self._conversation, record)
+
+    def _forget_old(self) -> None:
+        days = self._privacy.retention_days
+        if days is not None:
+            self._use(lambda history: history.apply_retention(days, self._now()))
+
+    def _use(self, act: Callable[[History], _T], may_make: bool = False) -> _T | None:
+        """What ``act`` returns; None where there is no file, and none is to be made.
+
+        A file that is damaged is set aside first, and then there is none.
+        """
+        for _ in range(2):
+            try:
+                if self._history is None:
+                    if not may_make and not self._path.exists():
+                        return None
+                    self._history = History(self._path)
+                return act(self._history)
+            except (HistoryDamaged, HistoryNewer) as error:
+                self.close()
+                notice = retire(self._path, error)
+            self._conversation = None
+            self._rows.clear()
+            self._tell(notice)
+        raise AssertionError("a new file cannot be damaged")
