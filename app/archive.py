@@ -45,10 +45,13 @@ class Archive:
         self._history: History | None = None
         self._conversation: int | None = None
         self._rows: dict[int, int] = {}  # by turn_id: where the turns of this run are kept
+        self._early: dict[int, str] = {}  # by turn_id: transcripts of turns that are going on
 
     def set_privacy(self, privacy: PrivacySettings) -> None:
         """Keeps turns from now on, or no more, and drops those that are older than wanted."""
         self._privacy = privacy
+        if not privacy.keep_history:
+            self._early.clear()
         self._forget_old()
 
     def new_conversation(self) -> None:
@@ -58,16 +61,24 @@ class Archive:
 
     def keep(self, record: TurnRecord) -> bool:
         """Adds a finished turn to the conversation; tells whether it was, and is on the disk."""
+        text = self._early.pop(record.turn_id, "")
         if not self._privacy.keep_history:
             return False
-        self._use(lambda history: self._add(history, record), may_make=True)
+        whole = record if record.user_text else replace(record, user_text=text)
+        self._use(lambda history: self._add(history, whole), may_make=True)
         self._forget_old()
         return True
 
     def keep_user_text(self, turn_id: int, text: str) -> bool:
-        """Adds the transcript of a turn that was kept; tells whether it was."""
+        """Adds the transcript of a turn; tells whether the turn was kept before.
+
+        One that comes while its turn is still going on waits for it.
+        """
         row = self._rows.get(turn_id)
-        if row is None or not self._privacy.keep_history:
+        if not self._privacy.keep_history:
+            return False
+        if row is None:
+            self._early[turn_id] = text
             return False
         self._use(lambda history: history.set_user_text(row, text))
         return True

@@ -31,7 +31,8 @@ def configure(verbose: bool) -> None:
     level = logging.DEBUG if verbose else logging.WARNING
     handler = logging.StreamHandler()
     handler.setLevel(level)
-    logging.basicConfig(level=level, format=_FORMAT, handlers=[handler])
+    handler.setFormatter(logging.Formatter(_FORMAT) if verbose else _WithoutQuotes(_FORMAT))
+    logging.basicConfig(level=level, handlers=[handler])
 
 
 def to_file(folder: Path) -> logging.Handler:

@@ -139,8 +139,22 @@ def test_a_transcript_reaches_its_turn_wherever_the_talk_has_gone(archive: Archi
     archive.new_conversation()
     archive.keep(turn(2))
     assert archive.keep_user_text(1, "said first")
-    assert not archive.keep_user_text(99, "never kept")
     assert kept_questions(archive) == [["said first"], questions(2)]
+
+
+def test_a_transcript_that_comes_before_its_turn_is_over_goes_with_it(archive: Archive) -> None:
+    archive.set_privacy(ON)
+    assert not archive.keep_user_text(1, "said early")
+    assert not archive.keep_user_text(2, "as it was typed")
+    assert archive.conversations() == ()
+    archive.keep(dataclasses.replace(turn(1), user_text=""))
+    archive.keep(turn(2))
+    assert kept_questions(archive) == [["said early", "question 2?"]]
+    archive.keep_user_text(3, "said while history was on")
+    archive.set_privacy(OFF)
+    archive.set_privacy(ON)
+    archive.keep(dataclasses.replace(turn(3), user_text=""))
+    assert kept_questions(archive) == [["said early", "question 2?", ""]]
 
 
 def test_after_deleting_the_open_conversation_another_begins(archive: Archive) -> None:

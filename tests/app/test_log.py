@@ -3,6 +3,8 @@
 import ast
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,6 +97,22 @@ def test_an_exception_is_told_without_what_it_quotes(folder: Path) -> None:
     assert "test_log.py" in text
     assert "AppError: the disk is full" in text
     assert "FileNotFoundError: No such file or directory" in text
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_standard_error_quotes_nothing_unless_everything_is_asked_for(verbose: bool) -> None:
+    program = (
+        "import sys; from app import log; log.configure(sys.argv[1] == 'True')\n"
+        f"try: raise ValueError({SECRET!r})\n"
+        "except ValueError: log.logger('here').exception('could not do it')\n"
+        "log.logger('here').debug('detail')"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program, str(verbose)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert "could not do it" in ran.stderr and "ValueError" in ran.stderr
+    assert (SECRET in ran.stderr.replace(program, "")) == verbose
+    assert ("detail" in ran.stderr) == verbose
 
 
 def test_a_whole_conversation_leaves_no_word_in_the_log(
