@@ -131,7 +131,14 @@ def test_the_pure_files_are_there() -> None:
 HEAVY = ("torch", "transformers", "PySide6", "sounddevice", "onnxruntime")
 
 
-@pytest.mark.parametrize("program", ["import engine", "import app.cli; app.cli.parser()"])
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import engine",
+        "import app.cli; app.cli.parser()",
+        "import app.assistant, app.engine_worker",
+    ],
+)
 def test_importing_the_engine_or_showing_help_does_not_import_torch(program: str) -> None:
     check = f"import sys; {program}; print([m for m in {HEAVY} if m in sys.modules])"
     ran = subprocess.run(

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -61,7 +62,8 @@ class Harness:
     def ask(self, turn_id: int, question: object = "Hi", span: tuple | None = None) -> CancelToken:
         cancel = CancelToken()
         self.speaker.begin(turn_id)
-        request = ReplyRequest(turn_id, Conversation(), question)  # type: ignore[arg-type]
+        params = SamplingParams(max_new_tokens=40)
+        request = ReplyRequest(turn_id, Conversation(), question, params=params)  # type: ignore
         self.worker.post(Respond(request, cancel, span))
         return cancel
 
@@ -297,6 +299,32 @@ def test_a_job_runs_on_the_thread_with_the_engine_and_its_failure_is_told(
     assert ran.get(timeout=PATIENCE_S) == (ready.engine, "engine")
     ready.worker.post(Job(fail, ran.put, CancelToken()))  # type: ignore[arg-type]
     assert ran.get(timeout=PATIENCE_S) == "no room"
+
+
+def test_a_real_engine_answers_a_question_encoded_ahead_as_it_would_have_otherwise(
+    tiny_model: Path,
+) -> None:
+    def load(model: str, report: Callable) -> object:
+        from engine.engine import SpeechEngine
+
+        return SpeechEngine.load(tiny_model, device="cpu")
+
+    question = spoken(seconds=1.0)
+    with running(load=load, room=10**6) as harness:
+        harness.load()
+        harness.ask(1, question, (0, 16000))
+        plain = harness.until(ReplyEnded)
+        harness.worker.post(Encode((16000, 32000), question))
+        harness.worker.post(Transcribe(1, question))
+        harness.until(Transcribed)
+        harness.ask(2, question, (16000, 32000))
+        ahead = harness.until(ReplyEnded)
+    assert ahead[0].encoded_at <= ahead[0].requested_at
+    assert ahead[0].codes == plain[0].codes == plain[-1].stats.question_codes
+    assert ahead[-1].stats.audio_codes == plain[-1].stats.audio_codes
+    chunks = [message for message in ahead if isinstance(message, AudioChunk)]
+    codes = tuple(code for chunk in chunks for code in chunk.audio_codes)
+    assert codes == ahead[-1].stats.audio_codes
 
 
 def test_shutting_down_in_the_middle_of_a_reply_takes_no_time() -> None:
