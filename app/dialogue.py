@@ -86,6 +86,9 @@ if TYPE_CHECKING:
     from app.ui_events import UiEvent
     from app.worker_messages import Span
 
+# In tokens, about three minutes of talk: longer memories cost time and memory with every turn, and
+# small models lose the thread.
+_LONGEST_MEMORY = 2500
 # Who speaks again within this time of a turn's end, its pre-roll included, had not finished.
 _GOES_ON = SAMPLE_RATE
 
@@ -295,7 +298,8 @@ class _Step:
                 self._load_if_quiet()
             case ConversationChosen(conversation):
                 self._silence(Outcome.INTERRUPTED)
-                self.state = replace(self.state, conversation=conversation)
+                remembered = conversation.recent(_LONGEST_MEMORY)
+                self.state = replace(self.state, conversation=remembered)
             case _:
                 assert_never(event)
 
@@ -320,7 +324,7 @@ class _Step:
         if reply.is_started and reply.ended is None and outcome is Outcome.INTERRUPTED:
             self._transcribe(reply)
         self.publish(TurnFinished(reply.record(self._model_name(), outcome, self._now)))
-        conversation = reply.continued(self.state.conversation)
+        conversation = reply.continued(self.state.conversation).recent(_LONGEST_MEMORY)
         self.state = replace(self.state, reply=None, conversation=conversation)
         self._load_if_quiet()
 

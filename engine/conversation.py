@@ -8,6 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 
+# English has about four characters to a token, Chinese fewer than two.
+_CHARACTERS_PER_TOKEN = 2
+_FRAMING_TOKENS = 8
+
 
 class Role(Enum):
     """Who a turn belongs to, in the words of the chat format."""
@@ -44,6 +48,12 @@ class Turn:
         """Whether nothing is said in this turn."""
         return not (self.text or self.audio_codes or self.n_audio_frames)
 
+    @property
+    def n_tokens(self) -> int:
+        """About how many tokens it takes in a prompt; no tokenizer is asked."""
+        n_text = len(self.text) // _CHARACTERS_PER_TOKEN
+        return n_text + len(self.audio_codes) + self.n_audio_frames + _FRAMING_TOKENS
+
     def as_heard(self) -> Turn:
         """The turn cut to what was heard, with the same share of its text, in whole words."""
         if self.heard_tokens is None or self.heard_tokens == len(self.audio_codes):
@@ -75,6 +85,26 @@ class Conversation:
         """This conversation with its last turn, an answer, marked as heard only so far."""
         assert self.turns and self.turns[-1].role is Role.ASSISTANT, "the last turn is no answer"
         return Conversation((*self.turns[:-1], replace(self.turns[-1], heard_tokens=heard_tokens)))
+
+    def recent(self, longest: int) -> Conversation:
+        """This conversation, cut to its newest exchanges if it takes more than ``longest`` tokens.
+
+        They take half of that, or are the last one. By half, not turn by turn: what was
+        computed for the beginning of a prompt can be used again only as long as that stays the
+        same.
+        """
+        if sum(turn.n_tokens for turn in self.turns) <= longest:
+            return self
+        system = tuple(turn for turn in self.turns[:1] if turn.role is Role.SYSTEM)
+        kept: tuple[Turn, ...] = ()
+        n_tokens = 0
+        for n, turn in reversed(list(enumerate(self.turns))):
+            n_tokens += turn.n_tokens
+            if kept and n_tokens > longest // 2:
+                break
+            if turn.role is Role.USER:
+                kept = self.turns[n:]
+        return Conversation((*system, *kept))
 
 
 def _whole_words(text: str, length: int) -> str:

@@ -417,6 +417,19 @@ def test_words_and_answers_of_an_opened_conversation_come_before_the_next_questi
     assert started.request.conversation == opened
 
 
+def test_what_is_remembered_of_a_long_talk_is_bounded() -> None:
+    state = IDLE
+    sizes = []
+    for _ in range(200):
+        state, _ = run(state, TYPED)
+        turn_id = state.turn_id
+        state, _ = run(state, TextDelta(turn_id, "word " * 50), chunk(turn_id, 0))
+        state, _ = run(state, ended(turn_id, "word " * 50, 20), Drained(turn_id))
+        sizes.append(sum(turn.n_tokens for turn in state.conversation.turns))
+    assert 1000 < max(sizes) <= 2500
+    assert max(sizes[:20]) == max(sizes)
+
+
 @dataclass
 class World:
     """The engine thread and the speaker as the dialogue sees them: late, but in order."""

@@ -52,3 +52,34 @@ def test_speech_is_codes_or_frames_but_not_both() -> None:
 def test_system_turn_comes_first_or_not_at_all() -> None:
     with pytest.raises(AssertionError):
         Conversation((QUESTION, Turn(Role.SYSTEM, "Be brief.")))
+
+
+def exchanges(n: int) -> Conversation:
+    """Each takes 11 + 39 tokens."""
+    conversation = Conversation((Turn(Role.SYSTEM, "Be brief."),))
+    for _ in range(n):
+        conversation = conversation.with_turn(QUESTION).with_turn(ANSWER)
+    return conversation
+
+
+def test_a_conversation_that_grows_too_long_keeps_its_newer_half_and_the_system_turn() -> None:
+    assert exchanges(9).recent(500) == exchanges(9)
+    assert exchanges(10).recent(500) == exchanges(5)
+    assert exchanges(10).recent(499).turns[0].role is Role.SYSTEM
+
+
+def test_what_is_kept_begins_with_a_question_and_is_at_least_the_last_exchange() -> None:
+    assert exchanges(10).recent(10) == exchanges(1)
+    conversation = exchanges(10).with_turn(QUESTION)
+    assert conversation.recent(500).turns[1] == QUESTION
+    assert conversation.recent(500).turns[-1] == QUESTION
+
+
+def test_the_beginning_stays_the_same_for_many_turns_once_it_was_cut() -> None:
+    conversation = exchanges(0)
+    beginnings = []
+    for _ in range(100):
+        grown = conversation.with_turn(QUESTION).with_turn(ANSWER)
+        conversation = grown.recent(500)
+        beginnings.append(conversation.turns[: len(grown.turns)] == grown.turns)
+    assert beginnings.count(False) <= 20
