@@ -117,7 +117,7 @@ class SpeechData:
         }
         weights = options.subject_weights
         self._pools = {task: _Pool(found, weights) for task, found in pools.items()}
-        self._builders: dict[Task, Callable[[random.Random], Conversation]] = {
+        self._builders: dict[Task, Callable[[random.Random], _Drawn]] = {
             Task.ASR: self._asr,
             Task.TTS: self._tts,
             Task.SPOKEN_QA: self._exchanges,
@@ -134,36 +134,37 @@ class SpeechData:
         if not self.has(task):
             raise TrainingDataError(f"The token rows hold nothing for the task {task.value}.")
         while True:
-            conversation = self._builders[task](rng)
-            ids, labels = training_ids(conversation, self.tokenizer, self.options.ratio)
+            drawn = self._builders[task](rng)
+            ids, labels = training_ids(drawn.conversation, self.tokenizer, self.options.ratio)
             if len(ids) <= self.options.max_tokens:
-                return Sample(tuple(ids), tuple(labels), task)
+                said = [token for text in drawn.said for token in self.tokenizer.encode(text)]
+                return Sample(tuple(ids), tuple(labels), task, tuple(said))
             self.too_long += 1
             if self.too_long > 1000 and self.too_long % 1000 == 0:
                 raise TrainingDataError(
                     f"{self.too_long} samples are longer than {self.options.max_tokens} tokens."
                 )
 
-    def _asr(self, rng: random.Random) -> Conversation:
+    def _asr(self, rng: random.Random) -> "_Drawn":
         row = self._pools[Task.ASR].draw(rng)
         answer = Turn(Role.ASSISTANT, row.text)
-        return Conversation((asr_turn(self._heard(row, rng)), answer))
+        return _Drawn(Conversation((asr_turn(self._heard(row, rng)), answer)), (row.text,))
 
-    def _tts(self, rng: random.Random) -> Conversation:
+    def _tts(self, rng: random.Random) -> "_Drawn":
         row = self._pools[Task.TTS].draw(rng)
         answer = Turn(Role.ASSISTANT, audio_codes=tuple(row.takes[0]))
-        return Conversation((tts_turn(row.text), answer))
+        return _Drawn(Conversation((tts_turn(row.text), answer)))
 
-    def _exchanges(self, rng: random.Random) -> Conversation:
+    def _exchanges(self, rng: random.Random) -> "_Drawn":
         return self._conversation(Task.SPOKEN_QA, rng)
 
-    def _typed_exchanges(self, rng: random.Random) -> Conversation:
+    def _typed_exchanges(self, rng: random.Random) -> "_Drawn":
         return self._conversation(Task.TEXT_QA, rng)
 
-    def _plain(self, rng: random.Random) -> Conversation:
-        return Conversation((Turn(Role.ASSISTANT, self._pools[Task.TEXT].draw(rng).text),))
+    def _plain(self, rng: random.Random) -> "_Drawn":
+        return _Drawn(Conversation((Turn(Role.ASSISTANT, self._pools[Task.TEXT].draw(rng).text),)))
 
-    def _conversation(self, task: Task, rng: random.Random) -> Conversation:
+    def _conversation(self, task: Task, rng: random.Random) -> "_Drawn":
         """One exchange, sometimes after others of the same language."""
         questions = [self._pools[task].draw(rng)]
         while rng.random() < self.options.more_turns_chance:
@@ -177,7 +178,8 @@ class SpeechData:
             else:
                 turns.append(Turn(Role.USER, _typed(question.text, rng)))
             turns.append(Turn(Role.ASSISTANT, answer.text, tuple(answer.takes[0])))
-        return Conversation(tuple(turns))
+        spoken = tuple(question.text for question in questions) if task is Task.SPOKEN_QA else ()
+        return _Drawn(Conversation(tuple(turns)), spoken)
 
     def _is_target(self, row: TokenRow) -> bool:
         """Whether a row is spoken by the voice that answers."""
@@ -198,6 +200,14 @@ class SpeechData:
                 code = rng.randrange(self.tokenizer.vocabulary.n_audio)
             heard.append(code)
         return tuple(heard) or tuple(row.takes[0])
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """A conversation to train on, and what is heard in it, in words."""
+
+    conversation: Conversation
+    said: tuple[str, ...] = ()
 
 
 class BatchSampler:

@@ -14,6 +14,7 @@ from torch import Tensor
 from engine.models.attention import causal_segment_mask
 from engine.models.speech_lm import SpeechLM
 from engine.training.packing import IGNORED, Batch
+from engine.vocab import Vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Objective:
     with_stp: bool
     detach: bool
     mtp_weight: float = 1.0
+    text_weight: float = 1.0  # of a text token's STP loss; an audio token's is 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +62,26 @@ class Losses:
 
 
 def speech_losses(
-    model: SpeechLM, batch: Batch, objective: Objective, denominator: float | None
+    model: SpeechLM,
+    batch: Batch,
+    objective: Objective,
+    denominator: float | None,
+    vocabulary: Vocabulary | None = None,
 ) -> Losses:
     """All losses of one batch; ``denominator`` None takes the mean of each loss by itself.
 
     ``denominator`` is the same for STP and all modules: the supervised tokens of the whole
-    accumulated step (per micro-batch).
+    accumulated step (per micro-batch). A ``text_weight`` other than 1 needs the ``vocabulary``.
     """
     mask = causal_segment_mask(batch.positions) if batch.packed else None
     with torch.set_grad_enabled(torch.is_grad_enabled() and objective.with_stp):
         hidden = model.backbone(batch.ids, batch.positions, mask)  # (B, T, D)
-    stp = score(model, hidden, batch.labels) if objective.with_stp else None
+    weights = None
+    if objective.text_weight != 1.0:
+        assert vocabulary is not None, "which tokens are text is not known"
+        weights = hidden.new_ones(model.head_weight.shape[0])
+        weights[: vocabulary.audio_0] = objective.text_weight
+    stp = score(model, hidden, batch.labels, weights) if objective.with_stp else None
     modules = _module_scores(model, hidden, batch, objective)
     total = stp.loss(denominator) if stp is not None else hidden.new_zeros(())
     if modules:
@@ -79,14 +90,17 @@ def speech_losses(
     return Losses(total, stp, modules)
 
 
-def score(model: SpeechLM, hidden: Tensor, labels: Tensor) -> Scores:
-    """Scores states (B, T, D) on the labels (B, T) one step ahead within each row."""
+def score(model: SpeechLM, hidden: Tensor, labels: Tensor, weights: Tensor | None = None) -> Scores:
+    """Scores states (B, T, D) on the labels (B, T) one step ahead within each row.
+
+    ``weights`` (V,) multiply the losses of their tokens.
+    """
     targets = labels[:, 1:]
     scored = targets != IGNORED
     rows = scored.nonzero()[:, 0]
     targets = targets[scored]
     logits = model.logits(hidden[:, :-1][scored]).float()  # (N, V)
-    losses = F.cross_entropy(logits, targets, reduction="none")
+    losses = F.cross_entropy(logits, targets, weights, reduction="none")
     return Scores(losses.sum(), logits.detach().argmax(-1), targets, rows, losses.detach())
 
 

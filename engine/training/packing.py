@@ -27,11 +27,15 @@ class Task(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One training sequence; ``labels`` has the length of ``ids``, ``IGNORED`` where not scored."""
+    """One training sequence; ``labels`` has the length of ``ids``, ``IGNORED`` where not scored.
+
+    ``said`` is the transcript of all speech heard in it, as text tokens.
+    """
 
     ids: tuple[int, ...]
     labels: tuple[int, ...]
     task: Task
+    said: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         assert len(self.ids) == len(self.labels), (
@@ -58,6 +62,7 @@ class Batch:
     packed: bool
     tasks: tuple[Task, ...]
     n_labels: float  # the denominator of the losses
+    said: tuple[tuple[int, ...], ...]  # per sample: the transcript of what is heard
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on a device."""
@@ -68,6 +73,7 @@ class Batch:
             self.packed,
             self.tasks,
             self.n_labels,
+            self.said,
         )
 
 
@@ -80,7 +86,15 @@ def pad(samples: Sequence[Sample], padding_id: int, n_labels: float | None = Non
         ids[row, : len(sample.ids)] = torch.tensor(sample.ids)
         labels[row, : len(sample.ids)] = torch.tensor(sample.labels)
     positions = torch.arange(length).expand(len(samples), length)
-    return Batch(ids, labels, positions, False, _tasks(samples), _denominator(samples, n_labels))
+    return Batch(
+        ids,
+        labels,
+        positions,
+        False,
+        _tasks(samples),
+        _denominator(samples, n_labels),
+        tuple(sample.said for sample in samples),
+    )
 
 
 def pack(
@@ -100,6 +114,7 @@ def pack(
         True,
         _tasks(samples),
         _denominator(samples, n_labels),
+        tuple(sample.said for sample in samples),
     )
 
 

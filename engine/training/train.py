@@ -17,12 +17,14 @@ from engine.checkpoint import load_weights, save_weights
 from engine.config import ModelConfig
 from engine.models.speech_lm import SpeechLM, initialise
 from engine.training.data import BatchSampler, SpeechData
+from engine.training.listening import ListeningHead
 from engine.training.losses import Losses, Objective, Scores, speech_losses
 from engine.training.optim import ParameterGroup
 from engine.training.packing import Batch, Task, pad
 from engine.training.stages import Stage, begin, trained_groups
 from engine.training.start import place_audio_tokens
 from engine.training.trainer import RunConfig, run
+from engine.vocab import Vocabulary
 
 WEIGHTS = "model.safetensors"
 
@@ -38,16 +40,23 @@ class LanguageModelTask:
         stage: Stage,
         sampler: BatchSampler,
         held_out: Mapping[Task, Batch],
+        vocabulary: Vocabulary,
     ) -> None:
         self._model = model
+        self._vocabulary = vocabulary
         self._groups = trained_groups(model, stage)
+        self._listening_weight = stage.listening_weight
+        self._listening = ListeningHead(model, vocabulary) if stage.listening_weight else None
+        if self._listening is not None:
+            self._groups.append(ParameterGroup(list(self._listening.parameters())))
         self._objective = stage.objective(model.config)
         self._sampler = sampler
         self._held_out = held_out
 
     def modules(self) -> dict[str, nn.Module]:
-        """The model."""
-        return {"model": self._model}
+        """The model, and what only its training needs."""
+        own: dict[str, nn.Module] = {"model": self._model}
+        return own if self._listening is None else own | {"listening": self._listening}
 
     def parameter_groups(self) -> list[ParameterGroup]:
         """What the stage trains."""
@@ -59,8 +68,15 @@ class LanguageModelTask:
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         """The stage's loss with the shared denominator, and its parts."""
-        losses = speech_losses(self._model, batch, self._objective, batch.n_labels)
-        return losses.total, _figures(losses)
+        losses = speech_losses(
+            self._model, batch, self._objective, batch.n_labels, self._vocabulary
+        )
+        total, figures = losses.total, _figures(losses)
+        if self._listening is not None:
+            ctc = self._listening.loss(batch)
+            total = total + self._listening_weight * ctc / batch.n_labels
+            figures["listening"] = ctc.item() / max(sum(map(len, batch.said)), 1)
+        return total, figures
 
     def after_step(self, step: int) -> None:
         """Nothing follows a step."""
@@ -134,6 +150,7 @@ def train_stage(
             train_data, stage.mixture, tokens_per_batch, run_config.accumulate, run_config.seed
         ),
         held_out_batches(held_out_data, stage.mixture),
+        train_data.tokenizer.vocabulary,
     )
     run(task, run_config, folder, progress_bar)
     save_weights(model, weights)

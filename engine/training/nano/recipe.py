@@ -88,16 +88,32 @@ _CONVERSATION: Mapping[Task, float] = MappingProxyType(
     {Task.ASR: 0.8, Task.TTS: 0.6, Task.SPOKEN_QA: 1.6, Task.TEXT_QA: 0.4}
 )
 
+_TEXT_WEIGHT = 3.0  # four of five labels are audio tokens, but the text decides what they say
 _MANY = 1_000_000  # steps of a run that its minutes end
 
 
 def nano_stages(minutes: tuple[float, float, float, float]) -> tuple[StagePlan, ...]:
     """The four stages at the learning rates of a small model that starts from nothing."""
     own = (
-        replace(STAGES[0], lr=2e-3, muon_lr_scale=2.0, mixture=_EVERYTHING, weight_decay=0.05),
+        replace(
+            STAGES[0],
+            lr=2e-3,
+            muon_lr_scale=2.0,
+            mixture=_EVERYTHING,
+            weight_decay=0.05,
+            text_weight=_TEXT_WEIGHT,
+            listening_weight=1.0,
+        ),
         replace(STAGES[1], lr=2e-3, muon_lr_scale=2.0, mixture=_EVERYTHING),
         replace(STAGES[2], lr=2e-3, muon_lr_scale=2.0, mixture=_EVERYTHING),
-        replace(STAGES[3], lr=2e-4, muon_lr_scale=2.0, mixture=_CONVERSATION),
+        replace(
+            STAGES[3],
+            lr=2e-4,
+            muon_lr_scale=2.0,
+            mixture=_CONVERSATION,
+            text_weight=_TEXT_WEIGHT,
+            listening_weight=1.0,
+        ),
     )
     return tuple(
         StagePlan(

@@ -131,3 +131,15 @@ def test_rows_are_padded_within_the_budget() -> None:
 
 def _count(batch: Batch) -> int:
     return int((batch.labels != IGNORED).sum())
+
+
+def test_what_is_heard_comes_with_its_transcript_and_nothing_else_does() -> None:
+    data = SpeechData(rows(), tokenizer(), UNDISTURBED)
+    rng = random.Random(3)
+    asr = data.draw(Task.ASR, rng)
+    answer = [label for label in asr.labels if label != IGNORED]
+    assert tokenizer().decode(asr.said) in tokenizer().decode(answer)
+    questions = {row.text for row in rows() if row.kind == "question"}
+    assert tokenizer().decode(data.draw(Task.SPOKEN_QA, rng).said) in questions
+    for task in (Task.TTS, Task.TEXT_QA, Task.TEXT):
+        assert data.draw(task, rng).said == ()

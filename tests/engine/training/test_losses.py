@@ -9,6 +9,7 @@ from engine.config import ModelConfig
 from engine.models.speech_lm import SpeechLM, initialise
 from engine.training.losses import Losses, Objective, speech_losses
 from engine.training.packing import IGNORED, Batch, Sample, Task, pack, pad, rows_by_length
+from engine.vocab import Vocabulary
 
 CONFIG = ModelConfig.tiny()
 EVERYTHING = Objective(n_modules=CONFIG.depth, with_stp=True, detach=False)
@@ -88,3 +89,16 @@ def test_groups_of_rows_hold_every_sample_once_and_stay_in_the_budget() -> None:
     for group in groups:
         longest = max(lengths[index] for index in group)
         assert len(group) == 1 or longest * len(group) <= 100
+
+
+def test_text_weight_counts_text_tokens_more_and_audio_tokens_as_before() -> None:
+    vocabulary = Vocabulary(base_size=40, n_audio=24)
+    audio = vocabulary.audio_0
+    texts = Sample(tuple(range(1, 9)), tuple(range(1, 9)), Task.TEXT)
+    sounds = Sample(tuple(range(audio, audio + 8)), tuple(range(audio, audio + 8)), Task.TEXT)
+    model, weighted = _model(), Objective(0, with_stp=True, detach=False, text_weight=3.0)
+    for sample, factor in ((texts, 3.0), (sounds, 1.0)):
+        batch = pad([sample], 0)
+        plain = speech_losses(model, batch, replace(weighted, text_weight=1.0), None)
+        heavy = speech_losses(model, batch, weighted, None, vocabulary)
+        assert heavy.total.item() == pytest.approx(factor * plain.total.item(), rel=1e-5)
