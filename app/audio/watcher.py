@@ -111,12 +111,15 @@ class ChildListing:
         code = self._process.poll()
         if code is None:
             return None
-        printed, _ = self._process.communicate()
         if code != 0:
+            self.abandon()
             raise ValueError(f"exit code {code}")
+        printed, _ = self._process.communicate()
         return devices.from_json(printed.decode())
 
     def abandon(self) -> None:
         """Ends the process."""
         self._process.kill()
-        self._process.communicate()
+        self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()

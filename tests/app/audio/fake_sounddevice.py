@@ -55,6 +55,7 @@ class FakeStream:
 
     module: "FakeSoundDevice"
     device_name: str
+    is_output: bool
     samplerate: float
     channels: int
     latency: float
@@ -168,14 +169,15 @@ class FakeSoundDevice:
     def InputStream(self, **options: Any) -> FakeStream:
         if options["channels"] == 1 and not self.mono_input:
             raise FakePortAudioError("Invalid number of channels")
-        return self._open(**options)
+        return self._open(is_output=False, **options)
 
     def OutputStream(self, **options: Any) -> FakeStream:
-        return self._open(**options)
+        return self._open(is_output=True, **options)
 
     def _open(
         self,
         *,
+        is_output: bool,
         device: int,
         samplerate: float,
         channels: int,
@@ -189,6 +191,8 @@ class FakeSoundDevice:
         name = self.known[device].name
         if self.find(name) is None:
             raise FakePortAudioError("Device unavailable")
-        stream = FakeStream(self, name, samplerate, channels, latency, callback, finished_callback)
+        stream = FakeStream(
+            self, name, is_output, samplerate, channels, latency, callback, finished_callback
+        )
         self.streams.append(stream)
         return stream
