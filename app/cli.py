@@ -22,6 +22,7 @@ from app.commands import (
     models,
     say,
     selftest,
+    toggle,
     train,
     transcribe,
 )
@@ -41,6 +42,7 @@ _COMMANDS = (
     train,
     evaluate,
     devices,
+    toggle,
 )
 
 # What follows these words is parsed by the program they start.

@@ -20,6 +20,11 @@ def assets() -> Path:
     return Path(__file__).resolve().parent.parent / "assets"
 
 
+def licence() -> Path:
+    """The licence of the program."""
+    return assets().parent / "LICENSE"
+
+
 def sample_question() -> Path:
     """The bundled spoken question that `run` and `selftest` ask."""
     return assets() / "samples" / "question_en.wav"

@@ -33,6 +33,7 @@ class NoticeKind(Enum):
     REPLY_FAILED = "reply_failed"
     NOTHING_HEARD = "nothing_heard"
     NO_MICROPHONE = "no_microphone"
+    NO_HOTKEY = "no_hotkey"
     CONVERSATION_RESTARTED = "conversation_restarted"
     INTERNAL_ERROR = "internal_error"
     NOT_SAVED = "not_saved"

@@ -1,77 +1,92 @@
-"""``gui``, the default: for now a demonstration in the terminal, since there is no window yet."""
+"""``gui``, the default: the window, or a demonstration in the terminal where there is no screen."""
 
 import argparse
 import os
 import sys
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from app import audio_files, paths
-from app.audio.devices import sound_devices
 from app.commands import options
-from app.replies import Recording, cancel_on_interrupt, carry_out, reporter
-from engine.conversation import Conversation
-from engine.events import TimingsMs
-from engine.requests import ReplyRequest
+from app.errors import UsageError
+from app.settings import ModelSettings, Settings
 
-_STAGES = (
-    ("encode", "question encoded"),
-    ("prefill", "prompt in the cache"),
-    ("first_token", "first token"),
-    ("first_audio_tokens", "first audio tokens"),
-    ("first_audio", "first sound ready"),
-    ("total", "reply complete"),
-)
+_IMPORTED_AT = time.monotonic()
 
 
 def add_to(commands: options.SubParsers) -> None:
     """Declares the command."""
     parser = commands.add_parser("gui", help="start the program (the default)")
-    parser.add_argument("--out", type=Path, default=Path("reply.wav"), metavar="REPLY.wav")
+    parser.add_argument(
+        "--exit-when-ready", action="store_true", help="leave as soon as the model can answer"
+    )
+    parser.add_argument("--json", action="store_true", help="print when the window and model came")
+    parser.add_argument("--offline", action="store_true", help="forbid all use of the network")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("reply.wav"),
+        metavar="REPLY.wav",
+        help="where the reply goes if there is no screen",
+    )
     options.add_reply_options(parser)
     options.add_engine_options(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, model=None, mode=None)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Asks the built-in model the bundled question and shows what came when."""
-    started = time.monotonic()
-    question = audio_files.read_utterance(paths.sample_question())
-    audio_files.check_destination(arguments.out)
-    print("Parley: this version has no window yet; this is the program in a terminal.")
-    print(f"Here: {_surroundings()}. On a machine with a screen, a later version opens a window")
-    print("here, with a button to talk, the conversation as text and these times beside it.\n")
-    engine = options.load_engine(arguments)
-    engine.warmup()
-    print(f"Model ready after {time.monotonic() - started:.1f} s.")
-    params = options.sampling(arguments, engine.default_params)
-    recording = Recording()
-    print(f"Question: {paths.sample_question()} ({question.duration_s:.1f} s)")
-    print("Answer:   ", end="", flush=True)
-    request = ReplyRequest(0, Conversation(), question, arguments.mode, params)
-    with cancel_on_interrupt() as cancel:
-        try:
-            reply = carry_out(engine, request, reporter(as_json=False), recording, cancel)
-        finally:
-            if recording.has_sound:
-                recording.write(arguments.out)
-    _print_timings(reply.stats.timings_ms)
-    if recording.has_sound:
-        print(f"\nThe spoken reply ({recording.duration_s:.1f} s) is in {arguments.out.resolve()}")
-    print("More: `.venv/bin/python main.py --help`, e.g. `ask QUESTION.wav --out REPLY.wav`")
-    return recording.exit_code(arguments.out, cancel)
+    """Opens the window and returns when it is closed."""
+    if not has_screen(sys.platform, os.environ):
+        if arguments.exit_when_ready:
+            raise UsageError("there is no screen: DISPLAY and WAYLAND_DISPLAY are not set")
+        from app.commands import demonstration
 
+        arguments.model = arguments.model or ModelSettings().model
+        arguments.mode = arguments.mode or ModelSettings().mode
+        return demonstration.run(arguments)
+    from app.application import Start, run_window
 
-def _surroundings() -> str:
-    screen = sys.platform in ("win32", "darwin") or any(
-        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")
+    return run_window(
+        Start(
+            started_at=_process_start(),
+            exits_when_ready=arguments.exit_when_ready,
+            tells_times=arguments.json,
+            is_offline=arguments.offline,
+            device=arguments.device,
+            threads=arguments.threads,
+            adjust=lambda settings: _adjusted(settings, arguments),
+        )
     )
-    speaker = any(device.n_outputs for device in sound_devices())
-    return f"{'a' if screen else 'no'} screen, {'a' if speaker else 'no'} sound device"
 
 
-def _print_timings(timings: TimingsMs) -> None:
-    print("\nMilliseconds from the end of the question:")
-    for name, label in _STAGES:
-        value: float | None = getattr(timings, name)
-        print(f"  {label:20} {'not reached' if value is None else f'{value:9.1f}'}")
+def _adjusted(settings: Settings, arguments: argparse.Namespace) -> Settings:
+    """The user's settings with what the command line says, which holds for this run."""
+    model = settings.model
+    return replace(
+        settings,
+        model=replace(
+            model,
+            model=arguments.model or model.model,
+            mode=arguments.mode or model.mode,
+            seed=model.seed if arguments.seed is None else arguments.seed,
+            greedy=arguments.greedy or model.greedy,
+        ),
+    )
+
+
+def has_screen(platform: str, environment: Mapping[str, str]) -> bool:
+    """Whether Qt can open a window; ``QT_QPA_PLATFORM`` names a screen of its own kind."""
+    if platform in ("win32", "darwin"):
+        return True
+    return any(environment.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))
+
+
+def _process_start() -> float:
+    """When this process began, on the monotonic clock; elsewhere than on Linux, its first line."""
+    try:
+        ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+        age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, AttributeError):
+        return _IMPORTED_AT
+    return time.monotonic() - age_s

@@ -253,6 +253,7 @@ CHINESE = Strings(
         reply_failed="无法生成回答。",
         nothing_heard="没有听到声音。麦克风打开了吗？",
         no_microphone="麦克风没有声音。连接好了吗？也可以打字。",
+        no_hotkey="全局快捷键无法使用。",
         conversation_restarted="新的模型读不懂之前的内容，对话重新开始。",
         internal_error="Parley 内部出错，详情见日志。",
         not_saved="最近一轮没有保存下来。",

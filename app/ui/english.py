@@ -273,6 +273,7 @@ ENGLISH = Strings(
         reply_failed="The answer could not be made.",
         nothing_heard="Nothing was heard. Is the microphone on?",
         no_microphone="No sound comes from a microphone. Is one connected? You can also type.",
+        no_hotkey="The global hotkey does not work.",
         conversation_restarted="Another model cannot read what was said before, so the "
         "conversation starts anew.",
         internal_error="Something went wrong inside Parley; the log says more.",

@@ -15,6 +15,7 @@ def of_notice(notice: Notice, words: NoticeStrings) -> tuple[Severity, str]:
         NoticeKind.INTERNAL_ERROR: (Severity.ERROR, words.internal_error),
         NoticeKind.NOT_SAVED: (Severity.ERROR, words.not_saved),
         NoticeKind.NO_MICROPHONE: (Severity.ERROR, words.no_microphone),
+        NoticeKind.NO_HOTKEY: (Severity.WARNING, words.no_hotkey),
     }[notice.kind]
     return severity, f"{sentence} {notice.message}".strip()
 

@@ -289,6 +289,7 @@ class NoticeStrings:
     reply_failed: str
     nothing_heard: str
     no_microphone: str
+    no_hotkey: str
     conversation_restarted: str
     internal_error: str
     not_saved: str

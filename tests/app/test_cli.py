@@ -153,18 +153,20 @@ def test_selftest_fails_where_the_answer_is_wrong(
     assert "the answer is not twelve" in capsys.readouterr().out
 
 
-def test_without_a_command_the_bundled_question_is_asked(
+def test_without_a_screen_the_bundled_question_is_asked(
     tiny_model: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("app.paths.built_in_models", lambda: tmp_path)
     shutil.copytree(tiny_model, tmp_path / "nano")
     assert run() == 0
     told = capsys.readouterr().out
-    assert "no window yet" in told
+    assert "no screen" in told
     assert "first sound ready" in told
     assert (tmp_path / "reply.wav").is_file()
 

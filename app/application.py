@@ -1,0 +1,346 @@
+"""The composition root: makes every part of the program, starts and ends them in order.
+
+Start: the command line's wishes and the settings; the lock that makes this the only instance; the
+window, painted once; then the device thread, the dialogue thread and the engine thread, which
+imports torch and loads the model. End: the sound stops, the dialogue keeps what was heard, the
+engine is told to stop, and nobody is waited for longer than a second in all.
+"""
+
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib import metadata
+
+from PySide6.QtCore import QEvent, QObject, QSocketNotifier, QTimer, QUrl
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import QApplication
+
+from app import log, paths, settings, single_instance
+from app.archive import Archive
+from app.assistant import Assistant
+from app.audio.capture import AudioInput
+from app.audio.devices import Direction
+from app.audio.keeper import DeviceBack, DeviceEvent, DeviceKeeper, DeviceLost, DevicesListed
+from app.audio.playback import AudioOutput
+from app.bridge import Bridge
+from app.engine_loader import EngineLoader
+from app.engine_worker import EngineWorker
+from app.errors import AppError
+from app.hotkey import Chord, GlobalHotkey, HotkeyError
+from app.network import NetworkGuard
+from app.settings import AudioSettings, Settings, TalkMode
+from app.single_instance import Order, RunningInstance
+from app.ui.main_window import MainWindow
+from app.ui.ports import HistoryChanged, Ports, WindowEvent
+from app.ui_commands import Command, NewConversation, Stop, TalkKey, Tap
+from app.ui_events import (
+    DeviceChange,
+    DeviceNotice,
+    DeviceRole,
+    DevicesChanged,
+    EngineReady,
+    EngineUnavailable,
+    Notice,
+    NoticeKind,
+    Phase,
+    PhaseChanged,
+    TurnFinished,
+    UserText,
+)
+from app.window_ports import ModeLab, PastTalks, SavedFiles
+from engine import catalogue
+
+_log = log.logger("application")
+_PATIENCE_S = 0.3  # for each of the three threads at the end
+_ROLES = {Direction.INPUT: DeviceRole.INPUT, Direction.OUTPUT: DeviceRole.OUTPUT}
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What the command line asks of the program; ``started_at`` is on the monotonic clock.
+
+    ``adjust`` changes the user's settings for this run.
+    """
+
+    started_at: float
+    exits_when_ready: bool = False
+    tells_times: bool = False
+    is_offline: bool = False
+    device: str = "auto"
+    threads: int | None = None
+    adjust: Callable[[Settings], Settings] = lambda settings: settings
+
+
+def run_window(start: Start) -> int:
+    """Runs the program and returns its exit code when its window is closed."""
+    instance = single_instance.take_or_send(paths.runtime(), Order.SHOW)
+    if instance is None:
+        return 0
+    with instance:
+        qt = QApplication(sys.argv[:1])
+        qt.setApplicationName("Parley")
+        qt.setDesktopFileName("parley")
+        qt.setQuitOnLastWindowClosed(False)
+        program = _Program(start, qt, instance)
+        try:
+            qt.exec()
+        finally:
+            is_clean = program.shut_down()
+    if not is_clean:  # a thread is still inside a library: leaving it there is the quick way out
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(program.exit_code)
+    return program.exit_code
+
+
+class _Program(QObject):
+    """All parts of the running program; belongs to the gui thread."""
+
+    def __init__(self, start: Start, qt: QApplication, instance: RunningInstance) -> None:
+        super().__init__()
+        self._start = start
+        self._qt = qt
+        self._log_file = _log_to_file()
+        self.exit_code = 0
+        self._visible_s: float | None = None
+        self._had_torch = False
+        kept, notice = settings.load(paths.settings_file())
+        self._settings = start.adjust(kept)
+        self._network = NetworkGuard()
+        self._guard_network()
+        self._phase = Phase.LOADING
+        self._model = self._settings.model.model
+        self._hotkey: GlobalHotkey | None = None
+        self._hotkey_text = ""
+
+        self._bridge = Bridge(self)
+        self._archive = Archive(paths.history_file(), self._bridge.post)
+        self._archive.set_privacy(self._settings.privacy)
+        self._microphone, self._speaker = AudioInput(), AudioOutput()
+        audio = self._settings.audio
+        self._keeper = DeviceKeeper(
+            self._microphone,
+            self._speaker,
+            self._device_event,
+            input_id=audio.input,
+            output_id=audio.output,
+            is_quiet=lambda: self._phase in (Phase.IDLE, Phase.LOADING, Phase.FAILED),
+        )
+        loader = EngineLoader(start.device, start.threads)
+        self._worker = EngineWorker(
+            loader.load, lambda message: self._assistant.post(message), self._speaker
+        )
+        self._assistant = Assistant(
+            self._microphone,
+            self._speaker,
+            self._worker,
+            self._bridge.post,
+            self._settings,
+            self._choose_devices,
+        )
+        self.window = MainWindow(self._settings, self._post, self._ports())
+        self._bridge.connect_to(self._take)
+        self._notifier = QSocketNotifier(instance.fileno(), QSocketNotifier.Type.Read, self)
+        self._notifier.activated.connect(lambda: self._obey(instance.orders()))
+        if notice is not None:
+            self._bridge.post(notice)
+        self.window.installEventFilter(self)
+        self.window.show()
+
+    # Start
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Starts the rest of the program when the window is on the screen."""
+        if event.type() == QEvent.Type.Paint:
+            self.window.removeEventFilter(self)
+            QTimer.singleShot(0, self._begin)
+        return super().eventFilter(watched, event)
+
+    def _begin(self) -> None:
+        self._visible_s = time.monotonic() - self._start.started_at
+        self._had_torch = "torch" in sys.modules
+        self._keeper.start()
+        self._worker.start()
+        self._assistant.start()
+        self._set_hotkey(self._settings.keys.global_hotkey)
+
+    def _ports(self) -> Ports:
+        return Ports(
+            PastTalks(self._archive, self._post, lambda: self._model),
+            SavedFiles(paths.settings_file(), self._heed),
+            ModeLab(self._worker, self._bridge.post, lambda: self._model),
+            self,
+        )
+
+    # What the window asks of the program around it
+
+    @property
+    def version(self) -> str:
+        """The version, as the about box shows it."""
+        return metadata.version("parley")
+
+    def models(self) -> tuple[str, ...]:
+        """The names of the models on this machine."""
+        roots = (paths.built_in_models(), paths.user_models())
+        return tuple(entry.name for entry in catalogue.installed(roots))
+
+    def licences(self) -> str:
+        """The licence of the program and of what ships with it."""
+        return paths.licence().read_text(encoding="utf-8")
+
+    def open_logs(self) -> None:
+        """Shows the folder of the log files."""
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(paths.logs())))
+
+    def quit(self) -> None:
+        """Ends the program."""
+        self._qt.quit()
+
+    # Events and commands
+
+    def _post(self, command: Command) -> None:
+        if isinstance(command, NewConversation):
+            self._keep(self._archive.new_conversation)
+        self._assistant.post(command)
+
+    def _take(self, event: WindowEvent) -> None:
+        """Does the program's own part of an event, then lets the window show it."""
+        match event:
+            case PhaseChanged(phase):
+                self._phase = phase
+            case TurnFinished(record):
+                self._keep(lambda: self._archive.keep(record))
+            case UserText(turn_id, text):
+                self._keep(lambda: self._archive.keep_user_text(turn_id, text))
+            case EngineReady(model):
+                self._model = model
+        self.window.apply(event)
+        if isinstance(event, EngineReady | EngineUnavailable):
+            self._tell_times(event)
+
+    def _keep(self, act: Callable[[], bool | None]) -> None:
+        """Writes to the history; where that fails, says so, and the conversation goes on."""
+        try:
+            has_changed = act()
+        except AppError as error:
+            _log.warning("the history could not be written", exc_info=error)
+            self.window.apply(Notice(NoticeKind.NOT_SAVED, str(error)))
+            return
+        if has_changed:
+            self.window.apply(HistoryChanged())
+
+    def _device_event(self, event: DeviceEvent) -> None:
+        """Puts what the device thread tells into the window's words; called on that thread."""
+        match event:
+            case DeviceLost(direction, name, instead):
+                if name:
+                    change = DeviceChange.LOST if instead is None else DeviceChange.FELL_BACK
+                    self._bridge.post(DeviceNotice(_ROLES[direction], change, name))
+            case DeviceBack(direction, name):
+                self._bridge.post(DeviceNotice(_ROLES[direction], DeviceChange.BACK, name))
+            case DevicesListed(devices):
+                inputs = tuple(device for device in devices if device.n_inputs)
+                outputs = tuple(device for device in devices if device.n_outputs)
+                self._bridge.post(DevicesChanged(inputs, outputs))
+
+    def _choose_devices(self, audio: AudioSettings) -> None:
+        """Called on the dialogue thread."""
+        self._keeper.choose(Direction.INPUT, audio.input)
+        self._keeper.choose(Direction.OUTPUT, audio.output)
+
+    def _obey(self, orders: list[Order]) -> None:
+        for order in orders:
+            match order:
+                case Order.SHOW:
+                    self.window.bring_to_front()
+                case Order.STOP:
+                    self._assistant.post(Stop())
+                case Order.TOGGLE:
+                    self._assistant.post(Tap())
+
+    # Settings
+
+    def _heed(self, new: Settings) -> None:
+        old, self._settings = self._settings, new
+        if new.privacy != old.privacy:
+            self._keep(lambda: self._archive.set_privacy(new.privacy))
+            self._guard_network()
+            self.window.apply(HistoryChanged())
+        if new.keys.global_hotkey != self._hotkey_text:
+            self._set_hotkey(new.keys.global_hotkey)
+
+    def _guard_network(self) -> None:
+        if self._start.is_offline or self._settings.privacy.offline:
+            self._network.shut()
+        else:
+            self._network.open()
+
+    def _set_hotkey(self, text: str) -> None:
+        """Watches the keyboard for this chord instead of the one before; none where it is empty."""
+        if self._hotkey is not None:
+            self._hotkey.stop()
+        self._hotkey, self._hotkey_text = None, text
+        if not text:
+            return
+        try:
+            hotkey = GlobalHotkey(Chord.parse(text), self._hotkey_down, self._hotkey_up)
+            hotkey.start()
+        except HotkeyError as error:
+            self.window.apply(Notice(NoticeKind.NO_HOTKEY, str(error)))
+            return
+        self._hotkey = hotkey
+
+    def _hotkey_down(self) -> None:
+        """Called on the keyboard's thread."""
+        is_held = self._settings.turns.talk_mode is TalkMode.HOLD
+        self._assistant.post(TalkKey(True) if is_held else Tap())
+
+    def _hotkey_up(self) -> None:
+        if self._settings.turns.talk_mode is TalkMode.HOLD:
+            self._assistant.post(TalkKey(False))
+
+    # The end
+
+    def _tell_times(self, event: EngineReady | EngineUnavailable) -> None:
+        is_ready = isinstance(event, EngineReady)
+        if self._start.tells_times:
+            times = {
+                "visible_s": self._visible_s,
+                "ready_s": time.monotonic() - self._start.started_at if is_ready else None,
+                "torch_before_window": self._had_torch,
+            }
+            print(json.dumps(times), flush=True)
+            self._start = replace(self._start, tells_times=False)
+        if self._start.exits_when_ready:
+            self.exit_code = 0 if is_ready else 1
+            if isinstance(event, EngineUnavailable):
+                print(f"parley: {event.message}", file=sys.stderr)
+            self.quit()
+
+    def shut_down(self) -> bool:
+        """Ends every thread; says whether all of them ended in time."""
+        self.window.hide()
+        if self._hotkey is not None:
+            self._hotkey.stop()
+        is_clean = True
+        if self._visible_s is not None:
+            self._keeper.stop(_PATIENCE_S)
+            is_clean &= self._assistant.shut_down(_PATIENCE_S)
+            is_clean &= self._worker.shut_down(_PATIENCE_S)
+        self._qt.sendPostedEvents(self._bridge)  # the turn that was cut off is kept
+        self._archive.close()
+        if self._log_file is not None:
+            log.stop(self._log_file)
+        return is_clean
+
+
+def _log_to_file() -> logging.Handler | None:
+    try:
+        return log.to_file(paths.logs())
+    except OSError as error:
+        _log.warning("no log file can be written", exc_info=error)
+        return None

@@ -1,0 +1,32 @@
+"""Loads a model for the engine thread: the one place of the program that imports torch."""
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from app import paths
+from engine import catalogue
+
+if TYPE_CHECKING:
+    from engine.engine import SpeechEngine
+
+
+class EngineLoader:
+    """Loads models onto one device; ``load`` is called on the engine thread."""
+
+    def __init__(self, device: str = "auto", threads: int | None = None) -> None:
+        self._device = device
+        # Half the cores: sound cards, echo canceller and window want to run beside the networks.
+        self._threads = threads or max(1, (os.cpu_count() or 2) // 2)
+
+    def load(self, model: str, report: Callable[[str, float | None], None]) -> "SpeechEngine":
+        """The engine of a model, warmed up; raises an ``EngineError`` where it cannot be used."""
+        entry = catalogue.find(model, (paths.built_in_models(), paths.user_models()))
+        report("Starting the networks", 0.1)
+        from engine.engine import SpeechEngine
+
+        report("Reading the model", 0.5)
+        engine = SpeechEngine.load(entry.folder, self._device, threads=self._threads)
+        report("Warming up", 0.8)
+        engine.warmup()
+        return engine
