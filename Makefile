@@ -3,13 +3,14 @@ PYTHON ?= python3
 TRAIN ?= nano
 export PYTHON
 
-.PHONY: help setup run test test-slow test-gpu test-audio lint train evaluate bench clean
+.PHONY: help setup run test test-slow test-gpu test-audio lint screenshots train evaluate bench clean
 
 help:
 	@echo "make run        sets up .venv and starts the program"
 	@echo "make test       sets up what the tests need and runs them"
 	@echo "make test-slow  the long tests; test-gpu, test-audio: those that need a device"
 	@echo "make lint       ruff and mypy"
+	@echo "make screenshots  pictures of the window, in build/screenshots"
 	@echo "make train      makes the built-in model from nothing (hours)"
 	@echo "make evaluate   measures it on the held-out test set"
 	@echo "make bench      speed of all four modes on this machine"
@@ -39,6 +40,9 @@ lint: setup-test
 	.venv/bin/python -m ruff check .
 	.venv/bin/python -m ruff format --check .
 	.venv/bin/python -m mypy
+
+screenshots: setup-test
+	.venv/bin/python tests/app/ui/screenshots.py build/screenshots
 
 train: setup-train
 	.venv/bin/python main.py train $(TRAIN)

@@ -88,6 +88,11 @@ class EmptyView(QScrollArea):
         row.addWidget(content, 1000)
         row.addStretch(1)
 
+    @property
+    def privacy(self) -> str:
+        """What is said about what becomes of the words."""
+        return self._privacy.text()
+
     def set_look(self, look: Look) -> None:
         """Takes over another theme."""
         self._emblem.setPixmap(window_icon().pixmap(QSize(_EMBLEM, _EMBLEM)))

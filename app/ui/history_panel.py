@@ -22,7 +22,7 @@ from app.ui.stylesheet import Kind, mark
 from app.ui.theme import GRID, Look
 from app.ui.translations import Strings
 
-_WIDTH = 32 * GRID
+_WIDTH = 36 * GRID
 _BUTTON = 5 * GRID
 
 
@@ -95,6 +95,11 @@ class HistoryPanel(QFrame):
         box.addWidget(self.list, 1)
         self._rest = QWidget()
         box.addWidget(self._rest, 1)
+
+    @property
+    def text(self) -> str:
+        """What is said in place of the list."""
+        return self._text.text()
 
     def show_conversations(
         self, conversations: Sequence[PastConversation], is_kept: bool, current: int | None

@@ -5,9 +5,9 @@ The gui thread's.
 
 from collections.abc import Mapping
 
-from PySide6.QtCore import QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QPainter, QPaintEvent, QResizeEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtCore import QRectF, Qt
+from PySide6.QtGui import QColor, QPainter, QPaintEvent
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
 from app import latency
 from app.latency import Stage, Summary
@@ -19,6 +19,7 @@ from app.ui.stylesheet import Kind, mark
 from app.ui.theme import GRID, Look
 from app.ui.transcript import COLUMN_WIDTH
 from app.ui.translations import Strings
+from app.ui.wrapping_frame import WrappingFrame
 from engine.modes import InferenceMode
 
 _NOTHING = "\N{EN DASH}"
@@ -42,6 +43,11 @@ class _Figure(QWidget):
         """What the number is."""
         self._caption.setText(caption)
         self.setToolTip(hint)
+
+    @property
+    def value(self) -> str:
+        """What is shown."""
+        return self._value.text()
 
     def show_value(self, value: str | None) -> None:
         """The number; None where there is none."""
@@ -79,7 +85,7 @@ class _Legend(QWidget):
         painter.drawRoundedRect(QRectF(0, (self.height() - GRID) / 2, GRID, GRID), 2, 2)
 
 
-class LatencyPanel(QFrame):
+class LatencyPanel(WrappingFrame):
     """The strip under the dropdowns; its second part, with every mode, can be unfolded."""
 
     def __init__(self, look: Look, strings: Strings) -> None:
@@ -139,6 +145,17 @@ class LatencyPanel(QFrame):
         row.addStretch(1)
 
     # What is shown
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """The numbers of the chosen turn, and those of the mode in use."""
+        shown = (self._mouth_to_ear, self._model_only, self._tokens, self._factor)
+        return tuple(figure.value for figure in (*shown, self._underruns, self._percentiles))
+
+    @property
+    def by_mode(self) -> dict[InferenceMode, str]:
+        """The percentiles of every mode."""
+        return {mode: figure.value for mode, figure in self._of_modes.items()}
 
     def show_turn(self, stamps: Stamps, record: TurnRecord | None) -> None:
         """Shows one turn; ``record`` is None while it goes on."""
@@ -219,16 +236,6 @@ class LatencyPanel(QFrame):
         self._factor.name(words.real_time_factor, words.real_time_factor_hint)
         self._underruns.name(words.underruns, words.underruns_hint)
         self._fill()
-
-    def minimumSizeHint(self) -> QSize:
-        """As high as its rows are at this width: nothing under it may be squeezed instead."""
-        narrowest = super().minimumSizeHint().width()
-        return QSize(narrowest, self.heightForWidth(max(self.width(), narrowest)))
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Asks for the height that the new width needs."""
-        super().resizeEvent(event)
-        self.updateGeometry()
 
 
 def _ms(value: float | None) -> str | None:

@@ -38,6 +38,7 @@ from app.settings import Settings, TalkMode, Theme
 from app.turn_record import Stamps
 from app.ui import notice_texts
 from app.ui.ask import Questions
+from app.ui.conversations import Conversations
 from app.ui.dress import dress
 from app.ui.empty_view import EmptyView
 from app.ui.header import Header
@@ -56,13 +57,14 @@ from app.ui.ports import (
 )
 from app.ui.preferences import commands_for
 from app.ui.saver import Saver
+from app.ui.tab_order import move_focus
 from app.ui.talk_dock import TalkDock
 from app.ui.theme import GRID, look_for
 from app.ui.transcript import Transcript
 from app.ui.translations import strings_for
 from app.ui.tray import Tray, TrayCommands
 from app.ui.turn_view import TurnView
-from app.ui_commands import Command, NewConversation, Replay, Send, SetModel, Stop
+from app.ui_commands import Command, Replay, Send, SetModel, Stop
 from app.ui_events import (
     AnswerText,
     DeviceNotice,
@@ -121,7 +123,7 @@ class MainWindow(QMainWindow):
         self._look = look_for(look.theme, look.large_text, self._platform_font)
         self._session: list[_Timed] = []
         self._devices = DevicesChanged((), ())
-        self._model = settings.model.model
+        self._model = self._loading = settings.model.model
         self._lab: LabDialog | None = None
         self._settings_dialog: SettingsDialog | None = None
         dress(self._look)
@@ -129,8 +131,17 @@ class MainWindow(QMainWindow):
         self._lay_out()
         self._connect()
         self._saver = Saver(self, ports.files, self._questions, self.notices.tell, self._strings)
+        self._talks = Conversations(
+            self.transcript,
+            self.history,
+            ports.history,
+            self._post,
+            self._is_sure_to_delete,
+            self.notices.tell,
+        )
+        self._talks.changed.connect(self._show_conversation)
         self._show_settings()
-        self._show_history()
+        self._talks.show(self._settings.privacy.keep_history)
         self.setWindowTitle("Parley")
         self.setWindowIcon(window_icon())
         screen = QGuiApplication.primaryScreen().availableSize() * _SCREEN_SHARE
@@ -155,9 +166,9 @@ class MainWindow(QMainWindow):
         self.menus = Menus(
             self,
             MenuCommands(
-                new=self._new_conversation,
+                new=lambda: self._talks.begin(),
                 export=lambda form: self._saver.export(self.transcript.finished, form),
-                delete=self._delete_current,
+                delete=lambda: self._talks.delete_current(),
                 quit=self.close,
                 show_past=self._show_sidebar,
                 show_details=self.latency.details.setChecked,
@@ -201,9 +212,9 @@ class MainWindow(QMainWindow):
     def _connect(self) -> None:
         header = self.header
         header.sidebar.toggled.connect(self.menus.past.setChecked)
-        header.new.clicked.connect(self._new_conversation)
+        header.new.clicked.connect(lambda: self._talks.begin())
         header.mode_chosen.connect(self._choose_mode)
-        header.model_chosen.connect(lambda model: self._post(SetModel(model)))
+        header.model_chosen.connect(self._load)
         header.answers.clicked.connect(lambda: self.open_settings(_ANSWERS_PAGE))
         header.lab.clicked.connect(self.open_lab)
         header.settings.clicked.connect(lambda: self.open_settings())
@@ -213,8 +224,6 @@ class MainWindow(QMainWindow):
         self.transcript.replay_wanted.connect(self._replay)
         self.transcript.save_wanted.connect(lambda kept, side: self._saver.save_sound(kept, side))
         self.dock.talk_mode_chosen.connect(self._choose_talk_mode)
-        self.history.opened.connect(self._open_conversation)
-        self.history.delete_wanted.connect(self._delete_conversation)
         self.history.turn_on_wanted.connect(self._turn_history_on)
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._scheme_changed)
         self._stop_key = QShortcut(self)
@@ -264,14 +273,14 @@ class MainWindow(QMainWindow):
                 self.notices.tell(*notice_texts.of_store(event, self._strings.notices))
             case DevicesChanged():
                 self._show_devices(event)
-            case LoadingProgress(message, fraction):
-                self.dock.set_loading(message, fraction)
+            case LoadingProgress(_, fraction):
+                self.dock.set_loading(self._loading, fraction)
             case EngineReady(model):
                 self._model_ready(model)
             case EngineUnavailable(model, message):
                 self._model_failed(model, message)
             case HistoryChanged():
-                self._show_history()
+                self._talks.show(self._settings.privacy.keep_history)
             case LabProgressed() | LabFinished() | LabFailed():
                 if self._lab is not None:
                     self._lab.apply(event)
@@ -299,6 +308,10 @@ class MainWindow(QMainWindow):
         if self._settings_dialog is not None:
             self._settings_dialog.show_devices(devices)
 
+    def _load(self, model: str) -> None:
+        self._loading = model
+        self._post(SetModel(model))
+
     def _model_ready(self, model: str) -> None:
         self._model = model
         settings = dataclasses.replace(self._settings.model, model=model)
@@ -311,7 +324,7 @@ class MainWindow(QMainWindow):
         self.notices.tell(
             Severity.ERROR,
             words.engine_unavailable.format(model=model, message=message),
-            Action(words.try_again, lambda: self._post(SetModel(model))),
+            Action(words.try_again, partial(self._load, model)),
         )
 
     def _show_settings(self) -> None:
@@ -346,7 +359,7 @@ class MainWindow(QMainWindow):
             self._dress_parts()
         self._show_settings()
         if new.privacy != old.privacy:
-            self._show_history()
+            self._talks.show(self._settings.privacy.keep_history)
 
     def _dress_parts(self) -> None:
         look = self._settings.look
@@ -363,7 +376,7 @@ class MainWindow(QMainWindow):
         if self._lab is not None:  # built anew when it is next asked for
             self._lab.close()
             self._lab = None
-        self._show_history()
+        self._talks.show(self._settings.privacy.keep_history)
 
     def _choose_mode(self, mode: InferenceMode) -> None:
         model = dataclasses.replace(self._settings.model, mode=mode)
@@ -383,7 +396,7 @@ class MainWindow(QMainWindow):
 
         dialog = SettingsDialog(self, self._settings, self._devices, self._strings)
         dialog.show_page(page)
-        dialog.delete_all_wanted.connect(self._delete_all)
+        dialog.delete_all_wanted.connect(self._talks.delete_all)
         dialog.accepted.connect(lambda: self.change(dialog.settings()))
         dialog.finished.connect(self._settings_closed)
         self._settings_dialog = dialog
@@ -392,65 +405,17 @@ class MainWindow(QMainWindow):
     def _settings_closed(self) -> None:
         self._settings_dialog = None
 
-    # Conversations
+    def _is_sure_to_delete(self, are_all: bool) -> bool:
+        words = self._strings
+        question = words.settings.delete_all_question if are_all else words.history.delete_question
+        return self._questions.is_sure(
+            self, question, words.history.yes_delete, words.settings.cancel
+        )
 
-    def _new_conversation(self) -> None:
-        self._post(NewConversation())
-        self.transcript.clear()
-        self._show_conversation()
-        self._show_history()
-
-    def _show_history(self) -> None:
-        is_kept = self._settings.privacy.keep_history
-        history = self._ports.history
-        self.history.show_conversations(history.conversations(), is_kept, history.current())
-
-    def _open_conversation(self, conversation_id: int) -> None:
-        try:
-            turns = self._ports.history.open(conversation_id)
-        except AppError as error:
-            self.notices.tell(Severity.ERROR, str(error))
-            return
-        self.transcript.show_turns(turns)
-        self._show_conversation()
-
-    def _delete_conversation(self, conversation_id: int) -> None:
-        if not self._is_sure(self._strings.history.delete_question):
-            return
-        is_open = conversation_id == self._ports.history.current()
-        if self._told(lambda: self._ports.history.delete(conversation_id)) and is_open:
-            self._new_conversation()
-        self._show_history()
-
-    def _delete_current(self) -> None:
-        current = self._ports.history.current()
-        if current is not None:
-            self._delete_conversation(current)
-        elif self.transcript.views and self._is_sure(self._strings.history.delete_question):
-            self._new_conversation()
-
-    def _delete_all(self) -> None:
-        if self._is_sure(self._strings.settings.delete_all_question):
-            self._told(self._ports.history.delete_all)
-            self._new_conversation()
-
-    def _told(self, act: Callable[[], None]) -> bool:
-        """Whether something could be done; if not, the user is told why."""
-        try:
-            act()
-        except AppError as error:
-            self.notices.tell(Severity.ERROR, str(error))
-            return False
-        return True
-
-    def _is_sure(self, question: str) -> bool:
-        yes, no = self._strings.history.yes_delete, self._strings.settings.cancel
-        return self._questions.is_sure(self, question, yes, no)
+    # Turns, lab and help
 
     def _replay(self, kept: KeptTurn, side: Side) -> None:
         self._post(Replay(*kept.sound(side)))
-
-    # Lab and help
 
     def open_lab(self) -> None:
         """Opens the mode lab, which keeps its last result."""
@@ -499,6 +464,11 @@ class MainWindow(QMainWindow):
         """Ends holding."""
         if not self.dock.key_released(event):
             super().keyReleaseEvent(event)
+
+    def focusNextPrevChild(self, is_next: bool) -> bool:
+        """Leads Tab where the eye goes: from the top down, the sidebar after its button's row."""
+        parts = (self.header, self.history, self.latency, self.notices, self._stack, self.dock)
+        return move_focus(parts, self.focusWidget(), is_next)
 
     def changeEvent(self, event: QEvent) -> None:
         """Ends holding where the key's release would go to another window."""

@@ -17,6 +17,7 @@ from app.ui.stylesheet import Kind, mark
 from app.ui.theme import GRID, Look
 from app.ui.transcript import COLUMN_WIDTH
 from app.ui.translations import Strings
+from app.ui.wrapping_frame import WrappingFrame
 
 _MOST = 3
 _INFORMATION_MS = 10_000
@@ -60,12 +61,13 @@ class _NoticeLine(QFrame):
         row.setContentsMargins(6 * GRID, GRID // 2, GRID // 2, GRID // 2)
         row.setSpacing(GRID)
         row.addWidget(self._label, 1)
+        self.action: QPushButton | None = None
         if action is not None:
-            button = QPushButton(action.label)
-            mark(button, Kind.QUIET)
-            button.clicked.connect(self.dismiss.click)
-            button.clicked.connect(action.carry_out)
-            row.addWidget(button)
+            self.action = QPushButton(action.label)
+            mark(self.action, Kind.QUIET)
+            self.action.clicked.connect(self.dismiss.click)
+            self.action.clicked.connect(action.carry_out)
+            row.addWidget(self.action)
         row.addWidget(self.dismiss)
         self.set_look(look)
 
@@ -94,7 +96,7 @@ class _NoticeLine(QFrame):
         )
 
 
-class NoticeArea(QFrame):
+class NoticeArea(WrappingFrame):
     """The latest notices, no more than a few; the same text is shown once."""
 
     def __init__(self, look: Look, strings: Strings) -> None:
@@ -119,6 +121,16 @@ class NoticeArea(QFrame):
     def texts(self) -> list[str]:
         """What is shown, the oldest first."""
         return [line.text for line in self._lines]
+
+    @property
+    def action_buttons(self) -> list[QPushButton]:
+        """The buttons that do something about a notice."""
+        return [line.action for line in self._lines if line.action is not None]
+
+    @property
+    def dismiss_buttons(self) -> list[QToolButton]:
+        """The buttons that take a notice away."""
+        return [line.dismiss for line in self._lines]
 
     def tell(self, severity: Severity, text: str, action: Action | None = None) -> None:
         """Shows a notice under those that are there."""

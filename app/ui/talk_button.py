@@ -86,6 +86,11 @@ class TalkButton(QAbstractButton):
         self._run_timer()
         self.update()
 
+    @property
+    def is_moving(self) -> bool:
+        """Whether a timer paints it again and again."""
+        return self._timer.isActive()
+
     def sizeHint(self) -> QSize:
         """The same in every state."""
         return QSize(_SIDE, _SIDE)
@@ -101,7 +106,9 @@ class TalkButton(QAbstractButton):
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Goes down."""
-        if event.button() == Qt.MouseButton.LeftButton and self.hitButton(event.pos()):
+        if event.button() == Qt.MouseButton.LeftButton and self.hitButton(
+            event.position().toPoint()
+        ):
             self.setDown(True)
             self.pressed.emit()
 

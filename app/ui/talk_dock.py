@@ -65,6 +65,10 @@ class TalkDock(QFrame):
         self.talk = TalkButton(look.colours)
         self.state = QLabel()
         self.modes = QComboBox()
+        # Never shown: on Linux a screen reader takes a dropdown's name from its label only.
+        self._modes_label = QLabel(self)
+        self._modes_label.setBuddy(self.modes)
+        self._modes_label.hide()
         self.stop = QPushButton()
         self.input = QLineEdit()
         self.send = QToolButton()
@@ -291,6 +295,7 @@ class TalkDock(QFrame):
         self.modes.addItems((words.hold, words.tap, words.hands_free))
         self.modes.setCurrentIndex(list(TalkMode).index(self._talk_mode))
         self.modes.setAccessibleName(words.talk_mode)
+        self._modes_label.setText(words.talk_mode)
         self.modes.setToolTip(words.talk_mode)
         self.stop.setText(words.stop)
         self.stop.setToolTip(words.stop_hint.format(key=_shown_key(self._keys.stop)))

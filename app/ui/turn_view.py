@@ -4,7 +4,7 @@ It paints both texts itself, so that a conversation of hundreds of turns stays l
 are made when the turn is first pointed at or chosen. The gui thread's.
 """
 
-from functools import partial
+from collections.abc import Sequence
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import (
@@ -21,23 +21,22 @@ from PySide6.QtGui import (
     QPaintEvent,
     QPen,
 )
-from PySide6.QtWidgets import QMenu, QToolButton, QWidget
+from PySide6.QtWidgets import QToolButton, QWidget
 
 from app import latency
-from app.kept_turn import KeptTurn, Side
+from app.kept_turn import KeptTurn
 from app.turn_record import Origin, Outcome, Stamps, TurnRecord
-from app.ui.icons import Icon, icon
 from app.ui.stage_bar import described, paint_stages
 from app.ui.text_block import TextBlock
 from app.ui.theme import GRID, KEYBOARD_REASONS, Look
 from app.ui.translations import Strings
+from app.ui.turn_buttons import TURN_BUTTON, TurnButtons
 from engine.modes import InferenceMode
 
 _MARGIN = 2 * GRID
 _TOP = GRID
 _BUBBLE_X, _BUBBLE_Y = 2 * GRID, GRID
 _BUBBLE_SHARE = 0.85  # of the column, at most
-_BUTTON = 4 * GRID
 _BAR_WIDTH, _BAR_HEIGHT = 15 * GRID, GRID
 
 
@@ -71,7 +70,7 @@ class TurnView(QWidget):
         self._footer_y = 0.0
         self._dragged: TextBlock | None = None
         self._shows_focus = False
-        self._buttons: dict[str, QToolButton] = {}
+        self._buttons: TurnButtons | None = None
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.setMouseTracking(True)
         self._show_placeholders()
@@ -121,8 +120,7 @@ class TurnView(QWidget):
             self._answer.set_text(record.answer_text.strip())
         self._name()
         self._changed()
-        if self._buttons:
-            self._remake_buttons()
+        self._remake_buttons()
 
     @property
     def stamps(self) -> Stamps:
@@ -144,7 +142,7 @@ class TurnView(QWidget):
         self._look = look
         self._question.set_font(look.text)
         self._answer.set_font(look.text)
-        if self._buttons:
+        if self._buttons is not None:
             self._remake_buttons()
         self.update()
 
@@ -153,9 +151,20 @@ class TurnView(QWidget):
         self._strings = strings
         self._show_placeholders()
         self._name()
-        if self._buttons:
+        if self._buttons is not None:
             self._remake_buttons()
         self.update()
+
+    @property
+    def buttons(self) -> Sequence[QToolButton]:
+        """What can be done with the turn; none before it is over and was pointed at or chosen."""
+        return () if self._buttons is None else self._buttons.all
+
+    @property
+    def answer_area(self) -> QRectF:
+        """Where the answer's words stand."""
+        right, bottom = self.width() - _MARGIN, self._footer_y
+        return QRectF(self._answer_at, QPointF(right, bottom))
 
     # Geometry
 
@@ -174,7 +183,7 @@ class TurnView(QWidget):
         answer_height = self._answer.height_at(column)
         self._footer_y = self._answer_at.y() + answer_height + GRID / 2
         self._place_buttons()
-        return round(self._footer_y + _BUTTON + _TOP)
+        return round(self._footer_y + TURN_BUTTON + _TOP)
 
     # Painting
 
@@ -205,7 +214,7 @@ class TurnView(QWidget):
 
     def _paint_footer(self, painter: QPainter) -> None:
         colours = self._look.colours
-        middle = self._footer_y + _BUTTON / 2
+        middle = self._footer_y + TURN_BUTTON / 2
         left = float(_MARGIN)
         stages = latency.stages(self._stamps)
         total_ms = sum(stage.ms for stage in stages)
@@ -267,72 +276,31 @@ class TurnView(QWidget):
         super().focusOutEvent(event)
         self.update()
 
-    def _is_current(self) -> bool:
-        return self.focusPolicy() == Qt.FocusPolicy.StrongFocus
-
     def _show_buttons(self) -> None:
-        are_wanted = self.kept is not None and (self._is_current() or self.underMouse())
-        if are_wanted and not self._buttons:
-            self._make_buttons()
-        for button in self._buttons.values():
-            button.setVisible(are_wanted)
+        is_current = self.focusPolicy() == Qt.FocusPolicy.StrongFocus
+        are_wanted = self.kept is not None and (is_current or self.underMouse())
+        if are_wanted and self._buttons is None:
+            assert self.kept is not None, "a turn has buttons once it is over"
+            self._buttons = TurnButtons(self, self.kept, self._look, self._strings)
+            self._buttons.replay_wanted.connect(
+                lambda side: self.replay_wanted.emit(self.kept, side)
+            )
+            self._buttons.save_wanted.connect(lambda side: self.save_wanted.emit(self.kept, side))
+            self._buttons.copy_wanted.connect(self.copy)
+            self._place_buttons()
+        if self._buttons is not None:
+            self._buttons.set_visible(are_wanted)
 
     def _remake_buttons(self) -> None:
-        for button in self._buttons.values():
-            button.hide()
-            button.deleteLater()
-        self._buttons.clear()
+        if self._buttons is not None:
+            self._buttons.remove()
+            self._buttons = None
         self._show_buttons()
 
-    def _make_buttons(self) -> None:
-        kept, words = self.kept, self._strings.conversation
-        assert kept is not None, "a turn has buttons once it is over"
-        has_question, has_answer = kept.has_sound(Side.QUESTION), kept.has_sound(Side.ANSWER)
-        if has_question:
-            self._add_button("question", Icon.PLAY, words.play_question).clicked.connect(
-                lambda: self.replay_wanted.emit(self.kept, Side.QUESTION)
-            )
-        if has_answer:
-            self._add_button("answer", Icon.PLAY, words.play_answer).clicked.connect(
-                lambda: self.replay_wanted.emit(self.kept, Side.ANSWER)
-            )
-        self._add_button("copy", Icon.COPY, words.copy).clicked.connect(self.copy)
-        if has_question or has_answer:
-            save = self._add_button("save", Icon.SAVE, words.save)
-            menu = QMenu(save)
-            for is_there, label, side in (
-                (has_answer, words.save_answer, Side.ANSWER),
-                (has_question, words.save_question, Side.QUESTION),
-            ):
-                if is_there:
-                    menu.addAction(label, partial(self._save, side))
-            save.setMenu(menu)
-            save.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        self._place_buttons()
-
-    def _save(self, side: Side) -> None:
-        self.save_wanted.emit(self.kept, side)
-
-    def _add_button(self, name: str, drawing: Icon, label: str) -> QToolButton:
-        button = QToolButton(self)
-        button.setIcon(icon(drawing, self._look.colours, self._look.colours.muted))
-        button.setAccessibleName(label)
-        button.setToolTip(label)
-        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        button.resize(_BUTTON, _BUTTON)
-        self._buttons[name] = button
-        return button
-
     def _place_buttons(self) -> None:
-        right = self.width() - _MARGIN
-        for name in ("save", "copy", "answer"):
-            if name in self._buttons:
-                right -= _BUTTON
-                self._buttons[name].move(right, round(self._footer_y))
-        if "question" in self._buttons:
-            x = self._bubble.left() - _BUTTON - GRID / 2
-            y = self._bubble.top() + (self._bubble.height() - _BUTTON) / 2
-            self._buttons["question"].move(round(x), round(y))
+        if self._buttons is not None:
+            footer = QPointF(self.width() - _MARGIN, self._footer_y)
+            self._buttons.place(self._bubble, footer)
 
     # Keyboard and mouse
 
@@ -391,7 +359,7 @@ class TurnView(QWidget):
             self.update()
 
     def _tip_at(self, point: QPoint) -> str:
-        bar = QRectF(_MARGIN, self._footer_y, _BAR_WIDTH, _BUTTON)
+        bar = QRectF(_MARGIN, self._footer_y, _BAR_WIDTH, TURN_BUTTON)
         if not bar.contains(QPointF(point)):
             return ""
         return described(latency.stages(self._stamps), self._strings.latency)
