@@ -80,6 +80,8 @@ class DataOptions:
     ratio: tuple[int, ...] = (1, 10, 4, 10)
     replace_chance: float = 0.03  # of each audio token heard
     drop_chance: float = 0.02
+    blur_chance: float = 0.15  # that a token heard turns into one that sounds alike
+    alike: Sequence[Sequence[int]] = ()  # per audio token: those that sound most like it
     more_turns_chance: float = 0.15  # that an exchange follows another one
     subject_weights: Mapping[tuple[str, str], float] = field(default_factory=dict)
     max_tokens: int = 512
@@ -189,7 +191,7 @@ class SpeechData:
         return self._answers.get((row.lang, row.answer)) if row.kind == "question" else None
 
     def _heard(self, row: TokenRow, rng: random.Random) -> tuple[int, ...]:
-        """One take of what a user says, some of its tokens lost or changed."""
+        """One take of what a user says, some of its tokens lost or changed as strangers' are."""
         options = self.options
         heard = []
         for code in rng.choice(row.takes):
@@ -198,6 +200,8 @@ class SpeechData:
                 continue
             if chance < options.drop_chance + options.replace_chance:
                 code = rng.randrange(self.tokenizer.vocabulary.n_audio)
+            elif options.alike and rng.random() < options.blur_chance:
+                code = rng.choice(options.alike[code])
             heard.append(code)
         return tuple(heard) or tuple(row.takes[0])
 

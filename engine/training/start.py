@@ -1,4 +1,4 @@
-"""What a language model that starts from nothing is given: its sense of which sounds are alike.
+"""What a language model is taught with that starts from nothing: which sounds are alike.
 
 Fresh embeddings make the audio tokens so many unrelated symbols, and most of a short training goes
 into finding out which of them sound alike. The speech tokenizer knows: its codebook holds a vector
@@ -10,6 +10,15 @@ from torch import Tensor
 
 from engine.models.speech_lm import SpeechLM
 from engine.vocab import Vocabulary
+
+
+@torch.no_grad()
+def sounding_alike(codebook: Tensor, n_each: int = 8) -> list[list[int]]:
+    """For each vector of a codebook (N, D) the numbers of those nearest to it, without its own."""
+    distances = torch.cdist(codebook, codebook)  # (N, N)
+    distances.fill_diagonal_(torch.inf)
+    found: list[list[int]] = distances.topk(n_each, largest=False).indices.tolist()
+    return found
 
 
 @torch.no_grad()

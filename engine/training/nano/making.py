@@ -35,6 +35,7 @@ from engine.training.nano.text_tokenizer import write_tokenizer
 from engine.training.nano.tokenise import tokenise
 from engine.training.nano.voices import ANSWER_VOICE, LANGUAGES, Split
 from engine.training.speech_tokenizer import TokenizerTask
+from engine.training.start import sounding_alike
 from engine.training.tokenizer_batches import ClipBatches, labelled_clips
 from engine.training.train import WEIGHTS, train_stage
 from engine.training.trainer import run
@@ -189,6 +190,7 @@ class _Making:
 
     def _stage(self, number: int) -> None:
         tokenizer = TextTokenizer.load(self._tokenizer_file)
+        codebook = SpeechTokenizer.load(self._speech_tokenizer_folder).codebook
         rows = self._rows()
         options = DataOptions(
             answer_voices={lang: voice.name for lang, voice in ANSWER_VOICE.items()},
@@ -197,6 +199,7 @@ class _Making:
                 for lang in LANGUAGES
                 for subject, weight in subjects(lang).items()
             },
+            alike=sounding_alike(codebook),
         )
         plan = self._recipe.stages[number - 1]
         train_stage(
@@ -204,14 +207,17 @@ class _Making:
             self._config(tokenizer),
             SpeechData(rows, tokenizer, options, Split.TRAIN),
             SpeechData(
-                rows, tokenizer, replace(options, replace_chance=0.0, drop_chance=0.0), Split.TEST
+                rows,
+                tokenizer,
+                replace(options, replace_chance=0.0, drop_chance=0.0, blur_chance=0.0),
+                Split.TEST,
             ),
             replace(plan.run, device=self._device, bf16=self._device != "cpu"),
             self._stage_folder(number),
             self._stage_folder(number - 1) / WEIGHTS if number > 1 else None,
             plan.tokens_per_batch,
             self._bar,
-            codebook=SpeechTokenizer.load(self._speech_tokenizer_folder).codebook,
+            codebook=codebook,
         )
 
     def _export(self) -> None:

@@ -143,3 +143,20 @@ def test_what_is_heard_comes_with_its_transcript_and_nothing_else_does() -> None
     assert tokenizer().decode(data.draw(Task.SPOKEN_QA, rng).said) in questions
     for task in (Task.TTS, Task.TEXT_QA, Task.TEXT):
         assert data.draw(task, rng).said == ()
+
+
+def test_blurred_tokens_turn_into_those_that_sound_alike_and_nothing_else() -> None:
+    n_audio = tokenizer().vocabulary.n_audio
+    alike = [[(code + 1) % n_audio] for code in range(n_audio)]
+    options = replace(UNDISTURBED, blur_chance=0.5, alike=alike)
+    data = SpeechData(rows(), tokenizer(), options)
+    takes = {tuple(take) for row in rows() for take in row.takes}
+    vocab = tokenizer().vocabulary
+    sample = data.draw(Task.ASR, random.Random(5))
+    heard = [vocab.audio_code(token) for token in sample.ids if vocab.is_audio(token)]
+    original = min(
+        (take for take in takes if len(take) == len(heard)),
+        key=lambda take: sum(a != b for a, b in zip(take, heard, strict=True)),
+    )
+    changes = {(b - a) % n_audio for a, b in zip(original, heard, strict=True)}
+    assert changes == {0, 1}

@@ -4,7 +4,7 @@ import torch
 
 from engine.config import ModelConfig
 from engine.models.speech_lm import SpeechLM, initialise
-from engine.training.start import place_audio_tokens
+from engine.training.start import place_audio_tokens, sounding_alike
 from engine.vocab import Vocabulary
 
 
@@ -26,3 +26,8 @@ def test_audio_tokens_keep_the_codebooks_distances_at_the_spread_of_fresh_embedd
         assert abs(spread - config.initializer_range) < 1e-3 * config.initializer_range
         ratio = torch.cdist(table, table)[0, 1:] / torch.cdist(codebook, codebook)[0, 1:]
         torch.testing.assert_close(ratio, ratio.mean().expand_as(ratio), rtol=1e-3, atol=0.0)
+
+
+def test_sounds_alike_are_the_nearest_vectors_and_never_the_sound_itself() -> None:
+    codebook = torch.tensor([[0.0, 0.0], [0.1, 0.0], [5.0, 5.0], [5.2, 5.0], [0.0, 0.3]])
+    assert sounding_alike(codebook, 2) == [[1, 4], [0, 4], [3, 4], [2, 4], [0, 1]]
