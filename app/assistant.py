@@ -1,10 +1,10 @@
 """The dialogue thread: listens, decides through ``DialogueState``, and has it carried out.
 
 It waits on one queue, for commands of the user and messages of the engine thread, and never longer
-than a block of the microphone lasts (three while all is quiet); then it looks what the microphone
-has captured and how much of the answer was heard. The sound card's callbacks may not lock, so they
-cannot wake it; the wait bounds how late it notices, and no sleep is needed. It never waits for the
-engine or the speaker.
+than about a block of the microphone lasts; then it looks what the microphone has captured and how
+much of the answer was heard. The sound card's callbacks may not lock, so they cannot wake it; the
+wait bounds how late it notices, and no sleep is needed. It never waits for the engine or the
+speaker.
 """
 
 import queue
@@ -75,9 +75,10 @@ if TYPE_CHECKING:
     from app.worker_messages import EngineMessage
 
 _log = logger("assistant")
-# How long a round may wait: as long as a block of the microphone lasts; while all is quiet a few of
-# them are taken in at once, which halves what listening costs.
-_BLOCK_S = 0.02
+# How long a round may wait; a block of the microphone lasts 20 ms. While an answer sounds, one is to
+# be noticed at once; while all is quiet, taking in a few together halves what listening costs.
+_SOUNDING_S = 0.01
+_LISTENING_S = 0.02
 _QUIET_S = 0.06
 # A turn without any sound from the microphone is given up after this time.
 _NO_SOUND_S = 1.0
@@ -144,6 +145,12 @@ class Assistant:
         self._shown_level = 0.0
         self._level_due_at = self._fault_due_at = float("-inf")
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nobody is speaking; any thread may ask."""
+        state = self._state
+        return state.sounding is None and not state.is_listening
+
     def start(self) -> None:
         """Begins to listen, and has the model loaded."""
         self._thread.start()
@@ -180,9 +187,10 @@ class Assistant:
             self._recover(error, message)
 
     def _next_message(self) -> "Message | None":
-        is_quiet = self._state.sounding is None and not self._state.is_listening
+        state = self._state
+        wait_s = _LISTENING_S if state.is_listening else _QUIET_S
         try:
-            return self._messages.get(timeout=_QUIET_S if is_quiet else _BLOCK_S)
+            return self._messages.get(timeout=wait_s if state.sounding is None else _SOUNDING_S)
         except queue.Empty:
             return None
 

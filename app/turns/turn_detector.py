@@ -49,10 +49,13 @@ LONGEST_TURN = 60 * SAMPLE_RATE
 _TAIL = 200 * _MS
 _TAP_SILENCE = 2000 * _MS
 _TAP_NOTHING_SAID = 8000 * _MS
-# Voice of this length is no click.
+# Voice of this length is no click; a gap as short as that in it is still part of it.
 _ONSET = 60 * _MS
-# What the echo canceller leaves of an answer was found to be voice with 0.46 at most.
+_ONSET_GAP = 40 * _MS
+# What the echo canceller leaves of an answer was found to be voice with 0.46 at most. So while an
+# answer sounds, a single frame that is surely voice is enough: it must be silenced soon.
 _OVER_PLAYBACK_MARGIN = 0.15
+_SURE = 0.85
 _HYSTERESIS = 0.15
 # With the key down the user says that this is speech: the faintest trace of voice counts.
 _TRACE = 0.1
@@ -178,17 +181,20 @@ class TurnDetector:
 
     def _listen_for_voice(self, frame: Frame, begin: int) -> list[DetectorEvent]:
         """Hands-free, no turn on: begins one when voice has lasted long enough."""
+        threshold = self._start_threshold()
         if self._state is TurnState.QUIET:
-            if frame.probability < self._start_threshold():
+            if frame.probability < threshold:
                 return []
             self._state = TurnState.STARTING
             self._start = max(0, begin - PRE_ROLL)
-        elif frame.probability < self._start_threshold() - _HYSTERESIS:
+        if frame.probability >= threshold - _HYSTERESIS:
+            self._onset += frame.n_samples
+            self._hear_voice(frame, self._now)
+        elif self._voice_end is None or self._now - self._voice_end > _ONSET_GAP:
             self._become_quiet()
             return []
-        self._onset += frame.n_samples
-        self._hear_voice(frame, self._now)
-        if self._onset < _ONSET:
+        is_sure = self._is_playing and frame.probability >= _SURE
+        if self._onset < _ONSET and not is_sure:
             return []
         self._state = TurnState.SPEAKING
         return [SpeechStarted(self._start, by_key=False)]

@@ -167,7 +167,19 @@ def test_over_a_sounding_answer_a_voice_must_be_surer() -> None:
     assert run(TurnDetector(HANDS_FREE), Playback(True), faint) == []
     over = run(TurnDetector(HANDS_FREE), Playback(True), faint, Playback(False), faint)
     assert kinds(over) == [SpeechStarted]
-    assert kinds(run(TurnDetector(HANDS_FREE), Playback(True), voice(0.064))) == [SpeechStarted]
+
+
+def test_a_sounding_answer_gives_way_to_the_first_frame_that_is_surely_voice() -> None:
+    sure = list(frames((0.032, 0.9)))
+    assert kinds(run(TurnDetector(HANDS_FREE), Playback(True), sure)) == [SpeechStarted]
+    assert run(TurnDetector(HANDS_FREE), sure, silence(1)) == []
+
+
+def test_a_voice_that_breaks_for_a_moment_at_its_beginning_is_noticed() -> None:
+    stop = frames((0.032, 0.8), (0.032, 0.2), (0.032, 0.8))
+    assert kinds(run(TurnDetector(HANDS_FREE), stop)) == [SpeechStarted]
+    knocks = frames((0.032, 0.8), (0.096, 0.0), (0.032, 0.8), (0.096, 0.0))
+    assert run(TurnDetector(HANDS_FREE), knocks) == []
 
 
 def test_sensitivity_decides_how_faint_a_voice_may_be() -> None:
