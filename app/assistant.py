@@ -75,8 +75,8 @@ if TYPE_CHECKING:
     from app.worker_messages import EngineMessage
 
 _log = logger("assistant")
-# How long a round may wait; a block of the microphone lasts 20 ms. While an answer sounds, one is to
-# be noticed at once; while all is quiet, taking in a few together halves what listening costs.
+# How long a round may wait; a block of the microphone lasts 20 ms. While an answer sounds, each is
+# to be noticed at once; while all is quiet, taking in a few together halves what listening costs.
 _SOUNDING_S = 0.01
 _LISTENING_S = 0.02
 _QUIET_S = 0.06
