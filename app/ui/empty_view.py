@@ -88,6 +88,10 @@ class EmptyView(QScrollArea):
         row.addWidget(content, 1000)
         row.addStretch(1)
 
+    def set_can_ask(self, can_ask: bool) -> None:
+        """Whether there is anybody to ask."""
+        self._suggestions.setEnabled(can_ask)
+
     @property
     def privacy(self) -> str:
         """What is said about what becomes of the words."""

@@ -27,6 +27,7 @@ class Header(QFrame):
         self.mode, self.model = QComboBox(), QComboBox()
         self._mode_label, self._model_label = QLabel(), QLabel()
         self._models: tuple[str, ...] = ()
+        self._strings = strings
         self.sidebar.setCheckable(True)
         mark(self, Kind.BAR)
         self._lay_out()
@@ -64,6 +65,7 @@ class Header(QFrame):
     def show_mode(self, mode: InferenceMode) -> None:
         """The mode of the next answer."""
         self.mode.setCurrentIndex(list(InferenceMode).index(mode))
+        self.mode.setToolTip(self._strings.mode.hint_of(mode))
 
     def show_models(self, models: Sequence[str], current: str) -> None:
         """The models there are, and the one in use, which may be a folder of its own."""
@@ -87,6 +89,7 @@ class Header(QFrame):
 
     def retranslate(self, strings: Strings) -> None:
         """Takes over another language."""
+        self._strings = strings
         words, menu = strings.mode, strings.menu
         for button, label in (
             (self.sidebar, words.show_sidebar),

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import assert_never
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
@@ -70,13 +69,14 @@ class LabDialog(QDialog):
         words = strings.lab
         self.question, self.repeats = QComboBox(), QSpinBox()
         self.start, self.cancel = QPushButton(words.start), QPushButton(words.cancel)
-        self.progress, self.status = QProgressBar(), QLabel(words.waiting)
+        self.progress, self.status = QProgressBar(), QLabel()
         self.export_html = QPushButton(words.export_html)
         self.export_csv = QPushButton(words.export_csv)
         self._scrolled = QScrollArea()
         self.setWindowTitle(words.title)
         self._lay_out()
         self._connect()
+        self._say("")
         self._show_running(False)
         self.resize(_SIZE)
 
@@ -115,6 +115,10 @@ class LabDialog(QDialog):
         inner = QVBoxLayout(page)
         inner.setContentsMargins(2 * GRID, 2 * GRID, 0, 2 * GRID)
         inner.addWidget(self._scrolled)
+        waiting = QLabel(words.waiting)
+        waiting.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        mark(waiting, Kind.MUTED)
+        self._scrolled.setWidget(waiting)
         self._scrolled.setFrameShape(QFrame.Shape.NoFrame)
         self._scrolled.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._scrolled.setWidgetResizable(True)
@@ -196,6 +200,7 @@ class LabDialog(QDialog):
             Recording(*choice.sound(Side.QUESTION)) if isinstance(choice, KeptTurn) else choice
         )
         self._show_running(True)
+        self.cancel.setFocus()
         self.progress.setValue(0)
         self._say(self._strings.lab.progress)
         self._lab.start(question, self.repeats.value())
@@ -222,9 +227,12 @@ class LabDialog(QDialog):
 
     def _show_running(self, is_running: bool) -> None:
         self._is_running = is_running
+        had_focus = self.cancel.hasFocus()
         for control in (self.question, self.repeats, self.start):
             control.setEnabled(not is_running)
         self.cancel.setEnabled(is_running)
+        if had_focus and not is_running:
+            self.start.setFocus()
         has_result = self._result is not None and self._result.has_runs
         for button in (self.export_html, self.export_csv):
             button.setEnabled(has_result and not is_running)
@@ -247,8 +255,8 @@ class LabDialog(QDialog):
         self.status.setText(text)
         self.status.setVisible(bool(text))
 
-    def closeEvent(self, event: QCloseEvent) -> None:
-        """Ends a run that nobody watches any more."""
+    def reject(self) -> None:
+        """Ends a run that nobody watches any more; closing and Escape come here too."""
         if self._is_running:
             self._lab.cancel()
-        super().closeEvent(event)
+        super().reject()

@@ -21,7 +21,7 @@ from app.ui.mode_chart import ModeChart
 from app.ui.stylesheet import Kind, mark
 from app.ui.theme import GRID, Look
 from app.ui.translations import Strings
-from app.ui_commands import Command, Replay
+from app.ui_commands import Command, Replay, Stop
 
 _NOTHING = "\N{EN DASH}"
 _PAUSE_S = 0.6
@@ -129,7 +129,11 @@ class LabResults(QWidget):
         both = QPushButton(words.play_both)
         both.setIcon(icon(Icon.PLAY, self._look.colours))
         both.clicked.connect(self._play_both)
+        stop = QPushButton(self._strings.talk.stop)
+        stop.setIcon(icon(Icon.STOP, self._look.colours))
+        stop.clicked.connect(lambda: self._post(Stop()))
         row.addWidget(both)
+        row.addWidget(stop)
         row.addStretch(1)
         return row
 

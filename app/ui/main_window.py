@@ -59,7 +59,7 @@ from app.ui.preferences import commands_for
 from app.ui.saver import Saver
 from app.ui.tab_order import move_focus
 from app.ui.talk_dock import TalkDock
-from app.ui.theme import GRID, look_for
+from app.ui.theme import GRID
 from app.ui.transcript import Transcript
 from app.ui.translations import strings_for
 from app.ui.tray import Tray, TrayCommands
@@ -75,6 +75,7 @@ from app.ui_events import (
     LevelChanged,
     LoadingProgress,
     Notice,
+    Phase,
     PhaseChanged,
     ReplayChanged,
     TurnFinished,
@@ -117,16 +118,14 @@ class MainWindow(QMainWindow):
         self._post = post
         self._ports = ports
         self._questions = questions or Questions()
-        look = settings.look
-        self._strings = strings_for(look.language, QLocale.system().name())
+        self._strings = strings_for(settings.look.language, QLocale.system().name())
         self._platform_font = QFontDatabase.systemFont(QFontDatabase.SystemFont.GeneralFont)
-        self._look = look_for(look.theme, look.large_text, self._platform_font)
+        self._look = dress(settings.look, self._platform_font)
         self._session: list[_Timed] = []
         self._devices = DevicesChanged((), ())
         self._model = self._loading = settings.model.model
         self._lab: LabDialog | None = None
         self._settings_dialog: SettingsDialog | None = None
-        dress(self._look)
         self._make_parts()
         self._lay_out()
         self._connect()
@@ -239,6 +238,7 @@ class MainWindow(QMainWindow):
         match event:
             case PhaseChanged(phase):
                 self.dock.set_phase(phase)
+                self.empty.set_can_ask(phase is not Phase.FAILED)
             case LevelChanged(level):
                 self.dock.set_level(level)
             case UserSpoke(turn_id, origin):
@@ -364,8 +364,7 @@ class MainWindow(QMainWindow):
     def _dress_parts(self) -> None:
         look = self._settings.look
         self._strings = strings_for(look.language, QLocale.system().name())
-        self._look = look_for(look.theme, look.large_text, self._platform_font)
-        dress(self._look)
+        self._look = dress(look, self._platform_font)
         for part in self._parts:
             part.set_look(self._look)
             part.retranslate(self._strings)

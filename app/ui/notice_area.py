@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from PySide6.QtCore import QRectF, Qt, QTimer
-from PySide6.QtGui import QColor, QPainter, QPaintEvent
+from PySide6.QtGui import QAccessible, QAccessibleEvent, QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout
 
 from app.ui import icons
@@ -52,6 +52,7 @@ class _NoticeLine(QFrame):
         self._look = look
         self._label = QLabel(text)
         self._label.setWordWrap(True)
+        self.setAccessibleName(text)
         self._label.setTextFormat(Qt.TextFormat.PlainText)
         self.dismiss = QToolButton()
         self.dismiss.setAccessibleName(f"{dismiss}: {text}")
@@ -146,6 +147,7 @@ class NoticeArea(WrappingFrame):
         self._lines.append(line)
         self._box.addWidget(line)
         self.show()
+        QAccessible.updateAccessibility(QAccessibleEvent(line, QAccessible.Event.Alert))
 
     def clear(self) -> None:
         """Takes every notice away."""

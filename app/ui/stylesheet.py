@@ -108,7 +108,7 @@ QToolButton[floating="true"] { background: $raised; border: 1px solid $control; 
 
 QComboBox {
     background: $raised; color: $text; border: 1px solid $control; border-radius: 8px;
-    padding: 6px 12px;
+    padding: 6px 12px; combobox-popup: 0;
 }
 QComboBox:hover { background: $hover; }
 QComboBox:focus { border: 2px solid $accent; padding: 5px 11px; }
@@ -119,6 +119,7 @@ QComboBox QAbstractItemView {
     background: $raised; color: $text; border: 1px solid $control; padding: 4px; outline: none;
     selection-background-color: $accent; selection-color: $on_accent;
 }
+QComboBox QAbstractItemView::item { min-height: 28px; padding: 0 8px; }
 
 QLineEdit, QSpinBox, QDoubleSpinBox, QTextEdit, QPlainTextEdit, QTextBrowser {
     background: $raised; color: $text; border: 1px solid $control; border-radius: 8px;

@@ -31,7 +31,7 @@ class _Column(QWidget):
         super().__init__()
         self.views: list[TurnView] = []
         self._heights: list[int] = []
-        self._bottom = 0
+        self.outer_width = 0
         mark(self, Kind.PAGE)
 
     def add(self, view: TurnView) -> None:
@@ -53,8 +53,7 @@ class _Column(QWidget):
     def lay_out(self, index: int) -> None:
         """Gives one turn the height it needs; moves those after it only if that changed."""
         view = self.views[index]
-        width = min(self.width(), COLUMN_WIDTH)
-        left = (self.width() - width) // 2
+        left, width = self._span()
         if view.width() != width:
             view.resize(width, view.height())
         height = view.height_at(width)
@@ -65,16 +64,20 @@ class _Column(QWidget):
 
     def lay_out_all(self) -> None:
         """Lays every turn out in a new width."""
-        width = min(self.width(), COLUMN_WIDTH)
+        _, width = self._span()
         for index, view in enumerate(self.views):
             if view.width() != width or not self._heights[index]:
                 view.resize(width, view.height())
                 self._heights[index] = view.height_at(width)
         self._stack(0)
 
+    def _span(self) -> tuple[int, int]:
+        """Left edge and width of the turns: under the strip above them, scroll bar or not."""
+        width = min(self.width() - 2 * GRID, COLUMN_WIDTH)
+        return max(GRID, (self.outer_width - width) // 2), width
+
     def _stack(self, first: int) -> None:
-        width = min(self.width(), COLUMN_WIDTH)
-        left = (self.width() - width) // 2
+        left, width = self._span()
         top = _SPACE if first == 0 else self.views[first - 1].geometry().bottom() + 1 + _SPACE
         for view, height in zip(self.views[first:], self._heights[first:], strict=True):
             view.setGeometry(left, top, width, height)
@@ -209,6 +212,7 @@ class Transcript(QScrollArea):
         """Lays the turns out anew where their width changed."""
         super().resizeEvent(event)
         follows = self._follows
+        self._column.outer_width = self.width()
         self._column.resize(self.viewport().width(), self._column.height())
         self._column.lay_out_all()
         corner = QPoint((self.width() - _BUTTON) // 2, self.height() - _BUTTON - GRID)

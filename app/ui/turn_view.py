@@ -33,7 +33,7 @@ from app.ui.translations import Strings
 from app.ui.turn_buttons import TURN_BUTTON, TurnButtons
 from engine.modes import InferenceMode
 
-_MARGIN = 2 * GRID
+_MARGIN = GRID
 _TOP = GRID
 _BUBBLE_X, _BUBBLE_Y = 2 * GRID, GRID
 _BUBBLE_SHARE = 0.85  # of the column, at most

@@ -42,7 +42,7 @@ from tests.app.ui.fakes import DEVICES, Surroundings, lab_result, record, stamps
 
 _ENGLISH = (
     ("What is seven plus five?", "Seven plus five is twelve."),
-    ("And what is the capital of France?", "The capital of France is Paris."),
+    ("And what is the capital of France?", "The capital of France"),
     (
         "Can you tell me a joke about a dog?",
         "Why did the dog sit in the shade? Because he did not want to be a hot dog.",
@@ -51,7 +51,7 @@ _ENGLISH = (
 )
 _CHINESE = (
     ("七加五等于几？", "七加五等于十二。"),
-    ("法国的首都是哪里？", "法国的首都是巴黎。"),
+    ("法国的首都是哪里？", "法国的首都"),
     ("讲一个关于小狗的笑话。", "小狗为什么坐在树荫下？因为它不想变成热狗。"),
     ("一个星期有几天？", "一个星期有七"),
 )
@@ -83,7 +83,7 @@ def talk(window: MainWindow, language: Language) -> None:
     for number, ((question, answer), mode) in enumerate(zip(texts, modes, strict=False), start=1):
         origin = Origin.TYPED if number == 2 else Origin.SPOKEN
         scale = 2.4 if mode is InferenceMode.VANILLA else 1.0 + number / 10
-        outcome = Outcome.INTERRUPTED if number == 3 else Outcome.COMPLETE
+        outcome = Outcome.INTERRUPTED if number == 2 else Outcome.COMPLETE
         finished = record(number, question, answer, origin, outcome, mode, scale)
         window.apply(UserSpoke(number, origin))
         window.apply(TurnFinished(finished))

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QComboBox, QPushButton, QToolButton
 
 from app import paths
@@ -13,7 +15,7 @@ from app.turn_record import Origin
 from app.ui.lab_dialog import LabDialog
 from app.ui.lab_results import LabResults
 from app.ui.ports import LabFailed, LabFinished, LabFormat, LabProgressed, Recording
-from app.ui_commands import Replay
+from app.ui_commands import Replay, Stop
 from app.ui_events import TurnFinished, UserSpoke
 from engine.modes import InferenceMode
 from tests.app.ui.fakes import Surroundings, lab_result, record
@@ -93,7 +95,8 @@ def test_a_run_ends_when_nobody_watches(lab: LabDialog, around: Surroundings) ->
     assert around.lab.n_cancelled == 0
     around.windows[0].open_lab()
     lab.start.click()
-    lab.close()
+    QTest.keyClick(lab, Qt.Key.Key_Escape)
+    assert not lab.isVisible()
     assert around.lab.n_cancelled == 1
 
 
@@ -116,9 +119,11 @@ def test_answers_are_played_alone_and_one_after_the_other(
     assert len(around.posted) == 4
     first, second = results.findChildren(QComboBox)
     assert [first.currentText(), second.currentText()] == ["Vanilla", "Boost"]
-    (both,) = results.findChildren(QPushButton)
+    both, stop = results.findChildren(QPushButton)
     both.click()
-    played = around.posted[-1]
+    stop.click()
+    played, stopped = around.posted[-2:]
+    assert stopped == Stop()
     alone = around.posted[0]
     assert isinstance(played, Replay) and isinstance(alone, Replay)
     assert len(played.samples) == 2 * len(alone.samples) + round(0.6 * 22050)
