@@ -6,6 +6,8 @@ import pytest
 
 from app.audio import devices
 from app.audio.devices import DeviceId, Direction, SoundDevice, find, from_json, sound_devices
+from app.cli import main
+from app.commands.devices import in_words
 from tests.app.audio.fake_sounddevice import FakeDevice, FakeSoundDevice
 
 LAPTOP = FakeDevice("Laptop", 2, 2, 44100.0)
@@ -76,3 +78,15 @@ def test_the_file_is_a_program_that_prints_the_list() -> None:
         [sys.executable, devices.__file__], capture_output=True, text=True, check=True
     )
     assert isinstance(from_json(ran.stdout), tuple)
+
+
+def test_the_command_lists_them_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "sounddevice", FakeSoundDevice([LAPTOP, HEADSET]))
+    assert main(["devices", "--json"]) == 0
+    listed = from_json(capsys.readouterr().out)
+    assert listed == sound_devices()
+    assert in_words(listed[0]) == (
+        "Laptop (ALSA, 44100 Hz): 2 in, 2 out, default input, default output"
+    )

