@@ -3,7 +3,8 @@
 Each block goes through the echo canceller, the voice detection and the turn detector; when a turn
 ends or pauses, its utterance is cut out of the history of the sound. While all is quiet, blocks are
 only kept: the canceller, which also suppresses noise, costs more than all the rest together. As
-soon as there may be voice, or sound is played, it treats what was kept, and goes on from there.
+soon as there may be voice, or sound is played that the microphone hears too, it treats what was
+kept, and goes on from there.
 """
 
 from collections import deque
@@ -16,6 +17,7 @@ import numpy.typing as npt
 
 from app.dialogue_events import QuestionPaused, QuestionSpoken
 from app.settings import TurnSettings
+from app.turns.echo_presence import EchoPresence
 from app.turns.turn_detector import LONGEST_TURN, TurnDetector
 from app.turns.turn_events import (
     SAMPLE_RATE,
@@ -54,6 +56,7 @@ class Listener:
         self._history = SoundHistory()
         self._utc_now = utc_now
         self._earlier_start: int | None = None
+        self._echo_presence = EchoPresence()
         self._untreated: deque[Samples] = deque(maxlen=_KEPT_BLOCKS)
 
     @property
@@ -90,6 +93,11 @@ class Listener:
         canceller = self.echo_canceller
         if canceller is None:
             return samples
+        if far is None:
+            self._echo_presence.restart()
+        else:
+            self._echo_presence.push(samples, far)
+            far = far if self._echo_presence.is_heard else None
         if far is None and not self._detector.is_on and not self._vad.is_gate_open:
             self._untreated.append(samples)
             return samples
