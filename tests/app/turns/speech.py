@@ -1,5 +1,6 @@
 """Speech made for tests: synthetic voices in a noisy room, and what a detector makes of them."""
 
+import functools
 import io
 import shutil
 import subprocess
@@ -18,7 +19,7 @@ from app.turns.turn_events import (
     DetectorInput,
     Frame,
 )
-from app.turns.vad import SpeechProbability
+from app.turns.vad import SileroNetwork, SpeechProbability
 
 needs_espeak = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="no espeak-ng")
 needs_flite = pytest.mark.skipif(shutil.which("flite") is None, reason="no flite")
@@ -58,13 +59,23 @@ def in_room(
     return room + np.float32(noise_level) * noise
 
 
+@functools.cache
+def _network() -> SileroNetwork:
+    return SileroNetwork()
+
+
+def detection() -> SpeechProbability:
+    """The real voice detection; all share one network, which takes a while to load."""
+    return SpeechProbability(network=_network())
+
+
 def detect(
     samples: np.ndarray,
     detector: TurnDetector,
     inputs: Sequence[tuple[int, DetectorInput]] = (),
 ) -> list[DetectorEvent]:
     """What the detector says of a recording, with keys struck at these samples of it."""
-    vad = SpeechProbability()
+    vad = detection()
     events: list[DetectorEvent] = []
     waiting = list(inputs)
     for start in range(0, len(samples), BLOCK):

@@ -10,8 +10,8 @@ from app.dialogue_events import QuestionPaused, QuestionSpoken
 from app.settings import TalkMode, TurnSettings
 from app.turns.listener import Listener, ListenerEvent
 from app.turns.turn_events import Forget, KeyDown, KeyUp, SpeechDropped, SpeechStarted
-from app.turns.vad import SpeechProbability
 from tests.app.fakes import NOON, LoudIsVoice, silence, voice
+from tests.app.turns.speech import detection
 
 HANDS_FREE = TurnSettings(TalkMode.HANDS_FREE)
 
@@ -125,7 +125,7 @@ def test_a_forgotten_turn_leaves_nothing_behind() -> None:
 def test_listening_to_a_quiet_room_costs_less_than_one_percent_of_a_core() -> None:
     rng = np.random.default_rng(0)
     room = 0.001 * rng.standard_normal(16000 * 20).astype(np.float32)
-    listener = Listener(HANDS_FREE, SpeechProbability(), lambda: NOON)
+    listener = Listener(HANDS_FREE, detection(), lambda: NOON)
     listener.echo_canceller = Louder()  # type: ignore[assignment]
     started = time.thread_time()
     hear(listener, room)

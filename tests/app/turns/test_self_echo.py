@@ -8,9 +8,8 @@ from app.audio.echo import EchoCanceller
 from app.settings import TalkMode, TurnSettings
 from app.turns.listener import Listener
 from app.turns.turn_events import SAMPLE_RATE, Playback, SpeechStarted
-from app.turns.vad import SpeechProbability
 from tests.app.fakes import NOON
-from tests.app.turns.speech import BLOCK, espeak, flite, needs_espeak, needs_flite
+from tests.app.turns.speech import BLOCK, detection, espeak, flite, needs_espeak, needs_flite
 
 ANSWERS = (
     "The capital of France is Paris, and it lies on the river Seine.",
@@ -43,7 +42,7 @@ def in_the_room(played: np.ndarray) -> np.ndarray:
 
 def starts(near: np.ndarray, far: np.ndarray) -> list[int]:
     """After how many samples speech was noticed over a sounding answer."""
-    listener = Listener(TurnSettings(TalkMode.HANDS_FREE), SpeechProbability(), lambda: NOON)
+    listener = Listener(TurnSettings(TalkMode.HANDS_FREE), detection(), lambda: NOON)
     listener.echo_canceller = EchoCanceller(noise_suppression=True, gain_control=False)
     listener.told(Playback(True))
     noticed = []
@@ -60,11 +59,11 @@ def starts(near: np.ndarray, far: np.ndarray) -> list[int]:
 def test_an_answer_does_not_interrupt_itself_and_the_user_interrupts_it_soon(
     tmp_path: Path,
 ) -> None:
-    played = answers(tmp_path, seconds=20)
+    played = answers(tmp_path, seconds=12)
     near = in_the_room(played)
     assert starts(near, played) == []
     said = flite("Wait a moment", tmp_path, "rms")
-    at = 12 * SAMPLE_RATE
+    at = 9 * SAMPLE_RATE
     near[at : at + len(said)] += 0.08 * said / np.sqrt(np.mean(np.square(said)))
     (noticed,) = starts(near, played)
     assert 0 < noticed - at < 0.2 * SAMPLE_RATE

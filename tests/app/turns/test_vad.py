@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 
 from app.turns.vad import WINDOW, SpeechProbability
-from tests.app.turns.speech import BLOCK, espeak, flite, in_room, needs_espeak, needs_flite
+from tests.app.turns.speech import (
+    BLOCK,
+    detection,
+    espeak,
+    flite,
+    in_room,
+    needs_espeak,
+    needs_flite,
+)
 
 
 class LoudnessGate:
@@ -113,7 +121,7 @@ def test_frames_tell_how_loud_they_are() -> None:
 
 
 def share_of_voice(samples: np.ndarray) -> float:
-    vad = SpeechProbability()
+    vad = detection()
     frames = [frame for piece in pieces(samples, BLOCK) for frame in vad.push(piece)]
     return sum(frame.probability > 0.5 for frame in frames) / len(frames)
 
@@ -138,7 +146,7 @@ def test_voices_are_voice_and_noises_are_not(snr_db: float, tmp_path: Path) -> N
 def test_listening_to_a_quiet_room_costs_less_than_one_percent_of_a_core() -> None:
     rng = np.random.default_rng(0)
     room = 0.001 * rng.standard_normal(16000 * 20).astype(np.float32)
-    vad = SpeechProbability()
+    vad = detection()
     started = time.thread_time()
     for piece in pieces(room, BLOCK):
         vad.push(piece)
