@@ -13,7 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from app.audio.devices import Direction, SoundDevice
-from app.audio.portaudio import LARGEST_LATENCY_S, OpenStream, PortAudio, TimeInfo
+from app.audio.portaudio import (
+    LARGEST_LATENCY_S,
+    OpenStream,
+    PortAudio,
+    StreamClock,
+    TimeInfo,
+)
 from app.audio.resample import StreamResampler
 from app.audio.ring import RingBuffer, Samples
 
@@ -110,7 +116,7 @@ class _CaptureLine:
         self.n_callbacks = 0
         self.n_overflows = 0
         self._sample_rate = sample_rate
-        self._clock = clock
+        self._clock = StreamClock(clock)
         self._ring = RingBuffer(round(_KEPT_S * sample_rate))
         self._mixed = np.zeros(_SCRATCH, dtype=np.float32)
         # How many samples were written, and when the last of them was captured.
@@ -124,7 +130,7 @@ class _CaptureLine:
     ) -> None:
         """Takes in the device's block (frames, channels) as one channel."""
         self.n_callbacks += 1
-        now = self._clock()
+        now = self._clock.when(times.currentTime)
         delay_s = times.currentTime - times.inputBufferAdcTime
         if not 0.0 < delay_s < LARGEST_LATENCY_S:
             delay_s = max(self.latency_s, n_frames / self._sample_rate)

@@ -100,6 +100,7 @@ class _Role:
     opened_at: float = float("-inf")
     was_lost: bool = False
     is_short_lived: bool = False
+    hangs: bool = False  # its driver answers nobody, so that opening it would hang too
     unserved_since: float | None = None
     retry_at: float = float("-inf")
     retry_after_s: float = _FIRST_RETRY_S
@@ -217,15 +218,13 @@ class DeviceKeeper:
             self._watcher.ask()
             self._post_list()
         listed = self._watcher.poll()
-        if listed is not None and listed != self._listed:
-            self._listed = listed
-            self._post_list()
-            for role in self._roles:
-                role.try_soon()
+        if listed is not None:
+            self._take_in(listed)
         for role in self._roles:
             self._look_after(role)
         if (
             self._listed is not self._started_for
+            and not self._portaudio.is_hanging()
             and any(self._misses_a_listed_device(role) for role in self._roles)
             and self._may_interrupt()
         ):
@@ -242,6 +241,16 @@ class DeviceKeeper:
         if role.endpoint.device is not None:
             self._open(role)
 
+    def _take_in(self, listed: tuple[SoundDevice, ...]) -> None:
+        """A list was made, so no driver hangs; a new one may have what is missed."""
+        for role in self._roles:
+            if role.hangs or listed != self._listed:
+                role.hangs = False
+                role.try_soon()
+        if listed != self._listed:
+            self._listed = listed
+            self._post_list()
+
     def _look_after(self, role: _Role) -> None:
         now = self._clock()
         endpoint = role.endpoint
@@ -250,6 +259,7 @@ class DeviceKeeper:
             endpoint.close()
             role.was_lost = True
             role.is_short_lived = now - role.opened_at < _SHORT_LIVED_S
+            role.hangs = self._portaudio.is_hanging()
             self._watcher.ask()
         if not endpoint.is_needed():
             endpoint.close()
@@ -269,7 +279,7 @@ class DeviceKeeper:
         wished = find(devices, role.wished, role.direction)
         default = find(devices, None, role.direction)
         for index in dict.fromkeys((wished, default)):
-            if index is None or (index == wished and role.is_short_lived):
+            if index is None or (index == wished and (role.is_short_lived or role.hangs)):
                 continue
             standing = _Standing.AS_WISHED if index == wished else _Standing.REPLACED
             if devices[index] != role.endpoint.device:
@@ -321,7 +331,8 @@ class DeviceKeeper:
         if place is None:
             return False
         if role.wished is not None:
-            return role.standing in (_Standing.REPLACED, _Standing.ABSENT)
+            is_known = find(known, role.wished, role.direction) is not None
+            return not is_known or role.standing in (_Standing.REPLACED, _Standing.ABSENT)
         default = find(known, None, role.direction)
         return default is None or known[default].id != listed[place].id
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from app.audio.far_end import FarLine
 from app.audio.playhead import PlayHead
-from app.audio.portaudio import LARGEST_LATENCY_S, TimeInfo
+from app.audio.portaudio import LARGEST_LATENCY_S, StreamClock, TimeInfo
 from app.audio.ring import RingBuffer
 
 # How much of a reply may wait to be played; its maker waits for the rest.
@@ -39,7 +39,7 @@ class PlayLine:
         self.began: tuple[int, float] = (-1, 0.0)
         # Up to which number the ring was read, and when that sample leaves the device.
         self.reached: tuple[int, float] = (0, 0.0)
-        self._clock = clock
+        self._clock = StreamClock(clock)
         self._block = np.zeros(_BLOCK, dtype=np.float32)
 
     def callback(
@@ -51,7 +51,7 @@ class PlayLine:
         delay_s = times.outputBufferDacTime - times.currentTime
         if not 0.0 < delay_s < LARGEST_LATENCY_S:
             delay_s = self.latency_s
-        leaves_at = self._clock() + delay_s
+        leaves_at = self._clock.when(times.currentTime) + delay_s
         done = 0
         while done < n_frames:
             block = self._block[: n_frames - done]

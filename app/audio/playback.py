@@ -71,6 +71,8 @@ class AudioOutput:
         self._lock = threading.Lock()
         self._line: PlayLine | None = None
         self._stream: OpenStream | None = None
+        # A stream that hangs may come back to life and read what is not its own any more.
+        self._is_line_haunted = False
         self._is_absent = False
         self._reply: _Reply | None = None
         self._last: tuple[int, HeardMark] = (-1, _NOTHING_HEARD)
@@ -176,7 +178,7 @@ class AudioOutput:
         """Goes on playing on this device; raises ``DeviceError`` if it cannot."""
         sample_rate = portaudio.devices()[index].default_sample_rate
         line = self._line
-        if line is None or line.sample_rate != sample_rate:
+        if line is None or line.sample_rate != sample_rate or self._is_line_haunted:
             line = PlayLine(sample_rate, self._clock)
         stream = portaudio.open(Direction.OUTPUT, index, line.callback)
         self.close()
@@ -196,6 +198,7 @@ class AudioOutput:
     def close(self) -> None:
         """Closes the device; what waits to be played goes on when one is open again."""
         if self._stream is not None:
+            self._is_line_haunted |= self._stream.is_stalled
             self._stream.close()
             self._stream = None
 
@@ -295,6 +298,7 @@ class AudioOutput:
             self._move(reply, old, line)
         if old is not None and old is not line:
             self._underruns_before += old.n_underruns
+            self._is_line_haunted = False
         self._line = line
         self._is_absent = False
 

@@ -4,6 +4,7 @@ All of it belongs to one thread, the import of sounddevice too: WASAPI opens str
 thread that initialised it, and starting anew closes every stream of the process.
 """
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
@@ -19,6 +20,8 @@ _INPUT_LATENCY_S = 0.08
 _OUTPUT_LATENCY_S = 0.1
 # Sound cards that do not know their latency report nonsense.
 LARGEST_LATENCY_S = 2.0
+_CLOCK_WAS_SET_S = 0.5
+_CLOCK_DRIFT_S = 2e-5  # for each callback; 25 ms of a clock that runs 800 millionths wrong
 _STALLED_S = 1.0
 _STALLED_CHECKS = 3
 
@@ -45,13 +48,35 @@ class TimeInfo(Protocol):
 Callback = Callable[[Any, int, TimeInfo, Any], None]
 
 
+class StreamClock:
+    """Tells a stream's times by the program's clock; belongs to the callback.
+
+    Python may begin to run a callback late, so the callback that came soonest after its time tells
+    how the two clocks differ. The bound rises slowly, because one clock may be set right meanwhile.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._difference_s = float("inf")
+
+    def when(self, stream_time: float) -> float:
+        """The moment at which the stream's own clock showed the time that it shows just now."""
+        difference_s = self._clock() - stream_time
+        if difference_s - self._difference_s > _CLOCK_WAS_SET_S:
+            self._difference_s = difference_s
+        self._difference_s = min(difference_s, self._difference_s + _CLOCK_DRIFT_S)
+        return stream_time + self._difference_s
+
+
 @dataclass(slots=True)
 class OpenStream:
     """A stream that is open on one device."""
 
     device: SoundDevice
     stream: Any
+    hanging: list[threading.Thread]
     has_finished: bool = False
+    is_stalled: bool = False
     _seen: int = -1
     _still_since: float = 0.0
     _still_checks: int = 0
@@ -72,10 +97,23 @@ class OpenStream:
             self._seen, self._still_since, self._still_checks = n_callbacks, now, 0
             return False
         self._still_checks += 1
-        return self._still_checks >= _STALLED_CHECKS and now - self._still_since >= _STALLED_S
+        still_for_s = now - self._still_since
+        self.is_stalled = self._still_checks >= _STALLED_CHECKS and still_for_s >= _STALLED_S
+        return self.is_stalled
 
     def close(self) -> None:
-        """Ends it at once; what the device had not played yet is not heard."""
+        """Ends it at once; what the device had not played yet is not heard.
+
+        A driver that stalled may hang here as well, so it is left to a thread of its own.
+        """
+        if self.is_stalled:
+            thread = threading.Thread(target=self._end, name="hanging device", daemon=True)
+            thread.start()
+            self.hanging.append(thread)
+        else:
+            self._end()
+
+    def _end(self) -> None:
         self.stream.abort()
         self.stream.close()
 
@@ -85,13 +123,14 @@ class PortAudio:
 
     def __init__(self, sounddevice: ModuleType | Any | None = None) -> None:
         self._module = sounddevice
+        self._hanging: list[threading.Thread] = []
 
     def devices(self) -> tuple[SoundDevice, ...]:
         """The devices that PortAudio knew when it was last started."""
         return sound_devices(self._module)
 
     def start_anew(self) -> None:
-        """Makes PortAudio look for devices again; no stream may be open."""
+        """Makes PortAudio look for devices again; no stream may be open, and none may hang."""
         module = self._sounddevice()
         if module is None:
             return
@@ -100,6 +139,11 @@ class PortAudio:
             module._initialize()
         except module.PortAudioError as error:
             _log.warning("PortAudio does not start: %s", error)
+
+    def is_hanging(self) -> bool:
+        """Whether a stream that stalled is still not closed."""
+        self._hanging[:] = [thread for thread in self._hanging if thread.is_alive()]
+        return bool(self._hanging)
 
     def open(self, direction: Direction, index: int, callback: Callback) -> OpenStream:
         """Opens a device at its own rate: one channel in, or up to two out. It has to be started.
@@ -116,7 +160,7 @@ class PortAudio:
         n_all = min(2, device.n_channels(direction))
         error: Exception | None = None
         for n_channels in dict.fromkeys((1, n_all) if is_input else (n_all, 1)):
-            opened = OpenStream(device, None)
+            opened = OpenStream(device, None, self._hanging)
             try:
                 opened.stream = (module.InputStream if is_input else module.OutputStream)(
                     device=index,

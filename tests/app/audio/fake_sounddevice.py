@@ -1,5 +1,6 @@
 """A stand-in for the sounddevice module: devices come and go, and a test calls the callbacks."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -63,6 +64,7 @@ class FakeStream:
     finished_callback: Callable[[], None]
     state: str = "open"
     delay_s: float = 0.1
+    hangs_until: threading.Event | None = None
 
     def start(self) -> None:
         if self.module.find(self.device_name) is None:
@@ -70,6 +72,8 @@ class FakeStream:
         self.state = "running"
 
     def abort(self) -> None:
+        if self.hangs_until is not None:
+            self.hangs_until.wait(10.0)
         self.state = "stopped"
 
     def close(self) -> None:
@@ -127,7 +131,11 @@ class FakeSoundDevice:
         return next((d for d in self.machine if d.name == name and d.opens), None)
 
     def running(self) -> list[FakeStream]:
-        return [stream for stream in self.streams if stream.state == "running"]
+        return [
+            stream
+            for stream in self.streams
+            if stream.state == "running" and stream.hangs_until is None
+        ]
 
     def pull(self, name: str) -> None:
         """Somebody pulls the cable."""

@@ -81,6 +81,16 @@ class Server:
             self._process = None
             self.socket.unlink(missing_ok=True)
 
+    def freeze(self) -> None:
+        """It answers nobody any more, as a driver that hangs."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """It goes on where it was."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
     def control(self, *words: str) -> str:
         """Tells the server something; what it answers."""
         ran = subprocess.run(

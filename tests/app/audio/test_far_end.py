@@ -25,6 +25,10 @@ class Room:
         self._drift = 1.0 + drift
         self._played_until = 0.0
 
+    def start_at(self, now: float) -> None:
+        """The card is opened at this moment."""
+        self._played_until = now
+
     def play_until(self, now: float, is_audible: bool = True) -> None:
         """Blocks of 25 ms, each fetched when the one 0.1 s before it begins to be heard."""
         self.now = now
@@ -40,7 +44,7 @@ class Room:
 def shift_s(reference: Samples, stamp: float) -> float:
     """How much earlier than the captured block the reference is."""
     times = stamp - np.arange(len(reference) - 1, -1, -1) / SAMPLE_RATE
-    shifts = np.arange(-0.02, 0.12, 0.0005)
+    shifts = np.arange(-0.02, 0.25, 0.0005)
     errors = [float(np.square(signal(times + shift) - reference).sum()) for shift in shifts]
     return float(shifts[int(np.argmin(errors))])
 
@@ -58,8 +62,8 @@ def test_the_reference_is_what_leaves_the_device_a_little_later_than_the_capture
 
 
 def test_two_clocks_that_drift_apart_keep_the_reference_ahead_of_its_echo() -> None:
-    """A card that is 0.4 % fast or slow is ten times worse than the worst."""
-    for drift in (0.004, -0.004):
+    """A card that is 0.8 % fast or slow is far worse than any."""
+    for drift in (0.008, -0.008):
         room = Room(drift=drift)
         shifts = []
         for n in range(1, 1000):
@@ -70,7 +74,7 @@ def test_two_clocks_that_drift_apart_keep_the_reference_ahead_of_its_echo() -> N
             if n % 70 == 0 and reference.any():
                 shifts.append(shift_s(reference, stamp))
         assert min(shifts) >= 0.0
-        assert max(shifts) <= 0.1
+        assert max(shifts) <= 0.21
 
 
 def test_while_nothing_is_played_there_is_no_reference_and_afterwards_it_is_in_time() -> None:
@@ -103,3 +107,17 @@ def test_a_new_output_stream_is_followed() -> None:
     assert room.far_end.read(BLOCK, 0.9) is not None
     room.line = FarLine(44100)
     assert room.far_end.read(BLOCK, 0.92) is None
+
+
+def test_a_reader_that_is_far_behind_gets_silence_for_what_was_before_the_first_sound() -> None:
+    room = Room()
+    room.start_at(10.0)
+    room.play_until(11.0)
+    for n in range(150):
+        stamp = 8.0 + 0.02 * n
+        reference = room.far_end.read(BLOCK, stamp)
+        assert reference is not None
+        if stamp + LEAD_S < 9.9:
+            assert not reference.any()
+        elif stamp > 10.1 and n % 9 == 0:
+            assert shift_s(reference, stamp) == pytest.approx(LEAD_S, abs=0.005)

@@ -1,4 +1,5 @@
 import threading
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -19,7 +20,7 @@ from app.audio.playback import AudioOutput
 from app.audio.portaudio import PortAudio
 from app.audio.watcher import DeviceWatcher
 from engine.cancel import CancelToken
-from tests.app.audio.fake_sounddevice import FakeDevice, FakeSoundDevice
+from tests.app.audio.fake_sounddevice import FakeDevice, FakeFlags, FakeSoundDevice, FakeTimes
 
 LAPTOP = FakeDevice("Laptop", 2, 2, 44100.0)
 HEADSET = FakeDevice("Headset", 1, 2, 48000.0)
@@ -38,6 +39,7 @@ class Machine:
     ) -> None:
         self.module = FakeSoundDevice(list(devices))
         self.clock = self.module.clock
+        self.portaudio = PortAudio(self.module)
         self.microphone = AudioInput(self.clock)
         self.speaker = AudioOutput(self.clock)
         self.events: list[DeviceEvent] = []
@@ -50,7 +52,7 @@ class Machine:
             input_id=input_id,
             output_id=output_id,
             is_quiet=lambda: self.is_quiet,
-            portaudio=PortAudio(self.module),
+            portaudio=self.portaudio,
             watcher=DeviceWatcher(
                 lambda: tuple(self.module.machine), self.start_listing, self.clock
             ),
@@ -273,6 +275,33 @@ def test_a_device_that_opens_and_dies_at_once_is_not_opened_again_and_again() ->
     n_opened = sum(stream.device_name == "Headset" for stream in machine.module.streams)
     assert n_opened < 12
     assert machine.used()[0] == "Laptop"
+
+
+def test_a_driver_that_hangs_is_left_behind_and_the_answer_goes_on_elsewhere() -> None:
+    machine = Machine(LAPTOP, HEADSET, output_id=HEADSET_ID)
+    machine.say(1, 3.0)
+    machine.run(1.0)
+    hung = next(stream for stream in machine.module.streams if stream.is_output)
+    hung.hangs_until = threading.Event()
+    machine.module.machine = [LAPTOP]
+    machine.run(2.0)
+    assert machine.used()[1] == "Laptop"
+    assert machine.told() == [DeviceLost(OUT, "Headset", "Laptop")]
+    before = machine.speaker.heard(1).n_samples
+    silence = np.zeros((4800, 2), dtype=np.float32)
+    hung.callback(silence, 4800, FakeTimes(machine.clock.now), FakeFlags())
+    assert machine.speaker.heard(1).n_samples == before  # it no longer reads what is played
+    machine.module.plug(FakeDevice("New", 1, 1))
+    machine.run(60.0)
+    assert machine.module.n_starts == 1  # PortAudio would hang too
+    assert machine.speaker.heard(1).n_samples == 3 * 16000
+    hung.hangs_until.set()
+    while machine.portaudio.is_hanging():
+        time.sleep(0.01)
+    machine.keeper.step(Choose(OUT, DeviceId("New", "ALSA")))
+    machine.speaker.begin(2)
+    machine.run(1.0)
+    assert machine.used()[1] == "New"
 
 
 def test_a_choice_is_obeyed_at_once() -> None:

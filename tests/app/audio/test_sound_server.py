@@ -10,6 +10,7 @@ import pytest
 
 from app.audio.capture import SAMPLE_RATE, AudioInput, Block
 from app.audio.devices import DeviceId, Direction
+from app.audio.echo import EchoCanceller
 from app.audio.keeper import DeviceBack, DeviceEvent, DeviceKeeper, DeviceLost
 from app.audio.playback import AudioOutput
 from app.audio.portaudio import PortAudio
@@ -18,6 +19,7 @@ from app.audio.ring import Samples
 from engine.cancel import CancelToken
 from tests.app.audio import sound_server
 from tests.app.audio.sound_server import RATE, SoundServer
+from tests.app.audio.test_echo import level_db, voice
 
 pytestmark = [
     pytest.mark.audio,
@@ -306,6 +308,46 @@ def test_a_headset_that_was_never_there_is_used_once_it_is_plugged_in(
     program.wait(lambda: program.uses("headset"), seconds=60.0)
     program.listen(0.5)
     assert program.microphone.level == 0.0
+
+
+def test_a_headset_that_hangs_is_given_up_within_three_seconds(
+    server: SoundServer, start: Callable[..., Program]
+) -> None:
+    server.headset.start()
+    program = start(input_id=HEADSET)
+    program.wait(lambda: program.uses("headset"))
+    program.listen(1.0)
+    server.headset.freeze()
+    try:
+        program.wait(lambda: program.uses("default"), seconds=3.0)
+        assert program.lost(Direction.INPUT) == [DeviceLost(Direction.INPUT, "headset", "default")]
+    finally:
+        server.headset.thaw()
+
+
+def test_the_canceller_removes_the_echo_of_the_speaker_in_the_room(
+    server: SoundServer, start: Callable[..., Program]
+) -> None:
+    program = start()
+    program.wait(lambda: program.uses("default"))
+    canceller = EchoCanceller(True, False)
+    captured, cleaned = [], []
+    with server.loop_back(-12.0):
+        program.speaker.begin(1)
+        program.speaker.write(1, voice(3.9, 120, seed=1), SAMPLE_RATE, CancelToken())
+        program.speaker.end(1)
+        while not program.speaker.is_drained(1):
+            for block in program.microphone.read_block():
+                far = program.speaker.far_end.read(len(block.samples), block.stamp)
+                if far is not None:
+                    canceller.far(far)
+                captured.append(block.samples)
+                cleaned.append(canceller.near(block.samples))
+            time.sleep(0.01)
+    heard = slice(-2 * SAMPLE_RATE, None)  # after it got used to the room
+    echo_db = level_db(np.concatenate(captured)[heard])
+    assert echo_db > -50
+    assert level_db(np.concatenate(cleaned)[heard]) < echo_db - 20
 
 
 def test_a_sound_server_that_dies_takes_nothing_with_it_and_is_found_again(
