@@ -70,10 +70,15 @@ class TurnButtons(QObject):
         for number, button in enumerate(self._footer):
             button.move(left + number * TURN_BUTTON, round(footer_right.y()))
 
-    def set_visible(self, are_visible: bool) -> None:
-        """Shows or hides all of them."""
+    @property
+    def are_in_use(self) -> bool:
+        """Whether the menu of one of them is open."""
+        return any(button.isDown() for button in self.all)
+
+    def show(self) -> None:
+        """Shows all of them."""
         for button in self.all:
-            button.setVisible(are_visible)
+            button.show()
 
     def remove(self) -> None:
         """Takes them away for good."""

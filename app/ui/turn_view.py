@@ -157,7 +157,7 @@ class TurnView(QWidget):
 
     @property
     def buttons(self) -> Sequence[QToolButton]:
-        """What can be done with the turn; none before it is over and was pointed at or chosen."""
+        """What can be done with the turn; none unless it is over, and pointed at or chosen."""
         return () if self._buttons is None else self._buttons.all
 
     @property
@@ -260,7 +260,7 @@ class TurnView(QWidget):
         self._show_buttons()
 
     def leaveEvent(self, event: QEvent) -> None:
-        """Hides the buttons, unless the turn is the chosen one."""
+        """Takes the buttons away, unless the turn is the chosen one."""
         super().leaveEvent(event)
         self._show_buttons()
 
@@ -288,8 +288,10 @@ class TurnView(QWidget):
             self._buttons.save_wanted.connect(lambda side: self.save_wanted.emit(self.kept, side))
             self._buttons.copy_wanted.connect(self.copy)
             self._place_buttons()
-        if self._buttons is not None:
-            self._buttons.set_visible(are_wanted)
+            self._buttons.show()
+        if self._buttons is not None and not are_wanted and not self._buttons.are_in_use:
+            self._buttons.remove()
+            self._buttons = None
 
     def _remake_buttons(self) -> None:
         if self._buttons is not None:

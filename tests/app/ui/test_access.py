@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QMenu, QWidget
+from PySide6.QtWidgets import QApplication, QWidget
 
 from app.kept_turn import KeptTurn
 from app.settings import Language, LookSettings, PrivacySettings, Settings, Theme
@@ -177,18 +178,12 @@ def test_back_tab_goes_the_other_way(around: Surroundings) -> None:
     assert QApplication.focusWidget() is window.header.new
 
 
-def test_every_menu_entry_does_something_and_most_have_a_key(around: Surroundings) -> None:
+def test_every_command_is_in_the_menus_and_no_key_stands_for_two(around: Surroundings) -> None:
     window = empty(around, LOOKS[0])
-    entries = [
-        action
-        for menu in window.menuBar().findChildren(QMenu)
-        for action in menu.actions()
-        if not action.isSeparator() and action.menu() is None
-    ]
+    entries = [action for action in window.findChildren(QAction) if action.text()]
     assert len(entries) >= 16
-    assert [action for action in entries if not action.text()] == []
     keys = [action.shortcut().toString() for action in entries if action.shortcut().toString()]
-    assert len(set(keys)) == len(keys)
+    assert len(set(keys)) == len(keys) >= 10
 
 
 @pytest.fixture(autouse=True)
