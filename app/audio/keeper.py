@@ -264,7 +264,10 @@ class DeviceKeeper:
         if not endpoint.is_needed():
             endpoint.close()
         elif endpoint.device is None:
-            if role.standing is not _Standing.ABSENT or now >= role.retry_at:
+            if role.standing is not _Standing.ABSENT:
+                self._open(role)
+            elif now >= role.retry_at:
+                role.is_short_lived = False
                 self._open(role)
         elif role.standing is _Standing.REPLACED:
             if now >= role.retry_at and self._may_interrupt():

@@ -277,6 +277,22 @@ def test_a_device_that_opens_and_dies_at_once_is_not_opened_again_and_again() ->
     assert machine.used()[0] == "Laptop"
 
 
+def test_the_only_device_is_tried_again_after_it_died_at_once() -> None:
+    machine = Machine(LAPTOP)
+    machine.run(0.5)
+    machine.module.running()[0].die()
+    machine.run(5.0)
+    assert machine.used() == ("Laptop", None)
+    n_opened = len(machine.module.streams)
+    for _ in range(400):
+        machine.run(0.25)
+        for stream in machine.module.running():
+            stream.die()
+    assert len(machine.module.streams) - n_opened < 12
+    machine.run(60.0)
+    assert machine.used() == ("Laptop", None)
+
+
 def test_a_driver_that_hangs_is_left_behind_and_the_answer_goes_on_elsewhere() -> None:
     machine = Machine(LAPTOP, HEADSET, output_id=HEADSET_ID)
     machine.say(1, 3.0)
