@@ -217,7 +217,7 @@ class LabDialog(QDialog):
                     self._say(words.progress_of.format(mode=mode, number=number, count=count))
             case LabFinished(result):
                 self._show_running(False)
-                self._say("" if result.is_complete else words.cancelled)
+                self._say(words.cancelled if result.was_stopped else "")
                 self._show_result(result)
             case LabFailed(message):
                 self._show_running(False)

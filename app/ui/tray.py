@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu, QSystemTrayIcon, QWidget
 
 from app.ui.icons import window_icon
@@ -37,6 +38,11 @@ class Tray:
         self._strings = strings
         self._name()
         self._icon.show()
+
+    @property
+    def actions(self) -> tuple[QAction, ...]:
+        """What can be asked of it."""
+        return (self._show, self._stop, self._quit)
 
     def retranslate(self, strings: Strings) -> None:
         """Takes over another language."""

@@ -1,15 +1,17 @@
 """The mode lab asks for a run, shows how far it is, and what came of it."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QComboBox, QPushButton, QToolButton
+from PySide6.QtWidgets import QApplication, QComboBox, QLabel, QPushButton, QToolButton
 
 from app import paths
 from app.errors import OutputError
+from app.lab.result import ModeResult
 from app.lab.runner import Progress
 from app.turn_record import Origin
 from app.ui.lab_dialog import LabDialog
@@ -147,6 +149,35 @@ def test_a_result_is_exported_and_a_full_disk_is_told(
     around.answers.path = None
     lab.export_html.click()
     assert len(around.files.written) == 2
+
+
+def test_a_mode_that_fails_says_why_beside_those_that_did_not(
+    lab: LabDialog, around: Surroundings
+) -> None:
+    whole = lab_result()
+    failed = ModeResult(InferenceMode.TURBO, failure="out of memory")
+    partial = dataclasses.replace(whole, modes=(*whole.modes[:3], failed))
+    around.windows[0].apply(LabFinished(partial))
+    results = lab.findChild(LabResults)
+    assert results is not None
+    assert "out of memory" in [label.text() for label in results.findChildren(QLabel)]
+    assert len(results.findChildren(QToolButton)) == 3
+    assert lab.status.text() == ""
+
+
+def test_a_cancelled_run_shows_what_it_found(lab: LabDialog, around: Surroundings) -> None:
+    whole = lab_result()
+    cut = tuple(dataclasses.replace(found, runs=found.runs[:1]) for found in whole.modes)
+    around.windows[0].apply(LabFinished(dataclasses.replace(whole, modes=cut)))
+    assert "Cancelled" in lab.status.text()
+    assert lab.export_html.isEnabled()
+
+
+def test_a_run_cancelled_at_once_shows_nothing(lab: LabDialog, around: Surroundings) -> None:
+    none = tuple(ModeResult(mode) for mode in InferenceMode)
+    around.windows[0].apply(LabFinished(dataclasses.replace(lab_result(), modes=none)))
+    assert lab.findChild(LabResults) is None
+    assert not lab.export_html.isEnabled()
 
 
 def test_the_last_result_is_there_when_the_lab_is_opened_again(
