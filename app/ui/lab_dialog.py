@@ -72,7 +72,7 @@ class LabDialog(QDialog):
         self.progress, self.status = QProgressBar(), QLabel()
         self.export_html = QPushButton(words.export_html)
         self.export_csv = QPushButton(words.export_csv)
-        self._scrolled = QScrollArea()
+        self._scrolled, self._waiting = QScrollArea(), QLabel()
         self.setWindowTitle(words.title)
         self._lay_out()
         self._connect()
@@ -115,10 +115,9 @@ class LabDialog(QDialog):
         inner = QVBoxLayout(page)
         inner.setContentsMargins(2 * GRID, 2 * GRID, 0, 2 * GRID)
         inner.addWidget(self._scrolled)
-        waiting = QLabel(words.waiting)
-        waiting.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        mark(waiting, Kind.MUTED)
-        self._scrolled.setWidget(waiting)
+        self._waiting.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        mark(self._waiting, Kind.MUTED)
+        self._scrolled.setWidget(self._waiting)
         self._scrolled.setFrameShape(QFrame.Shape.NoFrame)
         self._scrolled.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._scrolled.setWidgetResizable(True)
@@ -237,6 +236,8 @@ class LabDialog(QDialog):
         for button in (self.export_html, self.export_csv):
             button.setEnabled(has_result and not is_running)
         self.progress.setVisible(is_running)
+        if self._result is None:
+            self._waiting.setText("" if is_running else self._strings.lab.waiting)
 
     def _show_result(self, result: LabResult) -> None:
         if not result.has_runs:
