@@ -62,7 +62,7 @@ class Batch:
     packed: bool
     tasks: tuple[Task, ...]
     n_labels: float  # the denominator of the losses
-    said: tuple[tuple[int, ...], ...]  # per sample: the transcript of what is heard
+    said: tuple[tuple[int, ...], ...] = ()  # per sample: the transcript of what is heard
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on a device."""
