@@ -24,9 +24,10 @@ from app.archive import Archive
 from app.assistant import Assistant
 from app.audio.capture import AudioInput
 from app.audio.devices import Direction
-from app.audio.keeper import DeviceBack, DeviceEvent, DeviceKeeper, DeviceLost, DevicesListed
+from app.audio.keeper import DeviceEvent, DeviceKeeper
 from app.audio.playback import AudioOutput
 from app.bridge import Bridge
+from app.device_words import DeviceWords
 from app.engine_loader import EngineLoader
 from app.engine_worker import EngineWorker
 from app.errors import AppError
@@ -38,10 +39,6 @@ from app.ui.main_window import MainWindow
 from app.ui.ports import HistoryChanged, Ports, WindowEvent
 from app.ui_commands import Command, NewConversation, Stop, TalkKey, Tap
 from app.ui_events import (
-    DeviceChange,
-    DeviceNotice,
-    DeviceRole,
-    DevicesChanged,
     EngineReady,
     EngineUnavailable,
     Notice,
@@ -56,7 +53,6 @@ from engine import catalogue
 
 _log = log.logger("application")
 _PATIENCE_S = 0.3  # for each of the three threads at the end
-_ROLES = {Direction.INPUT: DeviceRole.INPUT, Direction.OUTPUT: DeviceRole.OUTPUT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +118,7 @@ class _Program(QObject):
         self._archive.set_privacy(self._settings.privacy)
         self._microphone, self._speaker = AudioInput(), AudioOutput()
         audio = self._settings.audio
+        self._device_words = DeviceWords()
         self._keeper = DeviceKeeper(
             self._microphone,
             self._speaker,
@@ -185,8 +182,7 @@ class _Program(QObject):
 
     def models(self) -> tuple[str, ...]:
         """The names of the models on this machine."""
-        roots = (paths.built_in_models(), paths.user_models())
-        return tuple(entry.name for entry in catalogue.installed(roots))
+        return tuple(entry.name for entry in catalogue.installed(paths.models()))
 
     def licences(self) -> str:
         """The licence of the program and of what ships with it."""
@@ -234,18 +230,10 @@ class _Program(QObject):
             self.window.apply(HistoryChanged())
 
     def _device_event(self, event: DeviceEvent) -> None:
-        """Puts what the device thread tells into the window's words; called on that thread."""
-        match event:
-            case DeviceLost(direction, name, instead):
-                if name:
-                    change = DeviceChange.LOST if instead is None else DeviceChange.FELL_BACK
-                    self._bridge.post(DeviceNotice(_ROLES[direction], change, name))
-            case DeviceBack(direction, name):
-                self._bridge.post(DeviceNotice(_ROLES[direction], DeviceChange.BACK, name))
-            case DevicesListed(devices):
-                inputs = tuple(device for device in devices if device.n_inputs)
-                outputs = tuple(device for device in devices if device.n_outputs)
-                self._bridge.post(DevicesChanged(inputs, outputs))
+        """Called on the device thread."""
+        told = self._device_words.told(event)
+        if told is not None:
+            self._bridge.post(told)
 
     def _choose_devices(self, audio: AudioSettings) -> None:
         """Called on the dialogue thread."""

@@ -21,7 +21,7 @@ class EngineLoader:
 
     def load(self, model: str, report: Callable[[str, float | None], None]) -> "SpeechEngine":
         """The engine of a model, warmed up; raises an ``EngineError`` where it cannot be used."""
-        entry = catalogue.find(model, (paths.built_in_models(), paths.user_models()))
+        entry = catalogue.find(model, paths.models())
         report("Starting the networks", 0.1)
         from engine.engine import SpeechEngine
 

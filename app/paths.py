@@ -40,6 +40,11 @@ def user_models() -> Path:
     return data() / "models"
 
 
+def models() -> tuple[Path, ...]:
+    """The folders in which models are looked for, in this order."""
+    return built_in_models(), user_models()
+
+
 def settings_file() -> Path:
     """The user's settings."""
     return config() / "settings.json"

@@ -114,15 +114,14 @@ class SavedFiles:
 
     def export_lab(self, result: "LabResult", form: LabFormat, target: Path) -> None:
         """Writes a lab's result."""
-        from app.lab.csv_report import to_csv
+        from app.lab.csv_report import csv_file
         from app.lab.html_report import to_html
 
         match form:
             case LabFormat.HTML:
                 audio_files.write_whole(target, to_html(result).encode())
             case LabFormat.CSV:
-                # Spreadsheets take a file for UTF-8 only with this mark at its start.
-                audio_files.write_whole(target, to_csv(result).encode("utf-8-sig", "replace"))
+                audio_files.write_whole(target, csv_file(result))
             case _:
                 assert_never(form)
 

@@ -25,6 +25,6 @@ def run(arguments: argparse.Namespace) -> int:
         raise AppError(
             f"evaluation needs the package {error.name}: run `make setup-train`"
         ) from error
-    roots = (paths.built_in_models(), paths.user_models())
+    roots = paths.models()
     cache = platformdirs.user_cache_path("parley", appauthor=False) / "evaluation"
     return main(arguments.rest, roots, cache)

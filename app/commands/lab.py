@@ -105,11 +105,10 @@ def _nothing_measured(result: LabResult, out: Path) -> int:
 
 def _write(result: LabResult, out: Path, csv: Path | None) -> None:
     """Writes every file that can be written, then tells of the first that cannot."""
-    from app.lab.csv_report import to_csv
+    from app.lab.csv_report import csv_file
     from app.lab.html_report import to_html
 
-    # Spreadsheets take a file for UTF-8 only with this mark at its start.
-    contents = {} if csv is None else {csv: to_csv(result).encode("utf-8-sig", "replace")}
+    contents = {} if csv is None else {csv: csv_file(result)}
     contents[out] = to_html(result).encode()
     failed = None
     for path, content in contents.items():

@@ -15,7 +15,7 @@ def add_to(commands: options.SubParsers) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints one line for each model: name, size, folder."""
-    found = catalogue.installed((paths.built_in_models(), paths.user_models()))
+    found = catalogue.installed(paths.models())
     for entry in found:
         print(f"{entry.name:12} {entry.n_bytes / 2**20:8.1f} MiB  {entry.folder}")
     if not found:

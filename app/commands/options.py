@@ -48,7 +48,7 @@ def add_sampling_options(parser: argparse.ArgumentParser) -> None:
 
 def load_engine(arguments: argparse.Namespace) -> SpeechEngine:
     """The engine that ``add_engine_options`` describes."""
-    entry = catalogue.find(arguments.model, (paths.built_in_models(), paths.user_models()))
+    entry = catalogue.find(arguments.model, paths.models())
     from engine.engine import SpeechEngine
 
     return SpeechEngine.load(entry.folder, device=arguments.device, threads=arguments.threads)

@@ -12,6 +12,11 @@ from app.latency import real_time_factor, stages, tokens_per_s
 from engine.modes import InferenceMode
 
 
+def csv_file(result: LabResult) -> bytes:
+    """The table as a file: spreadsheets take one for UTF-8 only with a mark at its start."""
+    return to_csv(result).encode("utf-8-sig", "replace")
+
+
 def to_csv(result: LabResult) -> str:
     """One line for each measured reply, and one for each mode that failed, with the setting."""
     setting = result.setting

@@ -42,6 +42,7 @@ from app.ui.conversations import Conversations
 from app.ui.dress import dress
 from app.ui.empty_view import EmptyView
 from app.ui.header import Header
+from app.ui.help import Help
 from app.ui.history_panel import HistoryPanel
 from app.ui.icons import window_icon
 from app.ui.latency_panel import LatencyPanel
@@ -162,6 +163,7 @@ class MainWindow(QMainWindow):
             *(self.header, self.latency, self.notices, self.empty),
             *(self.transcript, self.dock, self.history),
         )
+        self._help = Help(self, self._ports.program, lambda: (self._settings, self._strings))
         self.menus = Menus(
             self,
             MenuCommands(
@@ -174,10 +176,10 @@ class MainWindow(QMainWindow):
                 set_mode=self._choose_mode,
                 lab=self.open_lab,
                 settings=lambda: self.open_settings(),
-                keys=self._open_keys,
+                keys=self._help.show_keys,
                 logs=self._ports.program.open_logs,
-                licences=self._open_licences,
-                about=self._open_about,
+                licences=self._help.show_licences,
+                about=self._help.show_about,
             ),
             strings,
         )
@@ -411,7 +413,7 @@ class MainWindow(QMainWindow):
             self, question, words.history.yes_delete, words.settings.cancel
         )
 
-    # Turns, lab and help
+    # Turns and lab
 
     def _replay(self, kept: KeptTurn, side: Side) -> None:
         self._post(Replay(*kept.sound(side)))
@@ -434,23 +436,6 @@ class MainWindow(QMainWindow):
         self._lab.show()
         self._lab.raise_()
         self._lab.activateWindow()
-
-    def _open_keys(self) -> None:
-        from app.ui import help_dialogs
-
-        help_dialogs.keys_dialog(self, self._strings.about, self._settings.keys).open()
-
-    def _open_licences(self) -> None:
-        from app.ui import help_dialogs
-
-        text = self._ports.program.licences()
-        help_dialogs.licences_dialog(self, self._strings.about, text).open()
-
-    def _open_about(self) -> None:
-        from app.ui import help_dialogs
-
-        version = self._ports.program.version
-        help_dialogs.about_dialog(self, self._strings.about, version).open()
 
     # The window itself
 

@@ -87,6 +87,14 @@ class DataOptions:
     max_tokens: int = 512
 
 
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """A conversation to train on, and what is heard in it, in words."""
+
+    conversation: Conversation
+    said: tuple[str, ...] = ()
+
+
 class SpeechData:
     """Draws training samples of every task from token rows; holds no random state of its own."""
 
@@ -147,26 +155,26 @@ class SpeechData:
                     f"{self.too_long} samples are longer than {self.options.max_tokens} tokens."
                 )
 
-    def _asr(self, rng: random.Random) -> "_Drawn":
+    def _asr(self, rng: random.Random) -> _Drawn:
         row = self._pools[Task.ASR].draw(rng)
         answer = Turn(Role.ASSISTANT, row.text)
         return _Drawn(Conversation((asr_turn(self._heard(row, rng)), answer)), (row.text,))
 
-    def _tts(self, rng: random.Random) -> "_Drawn":
+    def _tts(self, rng: random.Random) -> _Drawn:
         row = self._pools[Task.TTS].draw(rng)
         answer = Turn(Role.ASSISTANT, audio_codes=tuple(row.takes[0]))
         return _Drawn(Conversation((tts_turn(row.text), answer)))
 
-    def _exchanges(self, rng: random.Random) -> "_Drawn":
+    def _exchanges(self, rng: random.Random) -> _Drawn:
         return self._conversation(Task.SPOKEN_QA, rng)
 
-    def _typed_exchanges(self, rng: random.Random) -> "_Drawn":
+    def _typed_exchanges(self, rng: random.Random) -> _Drawn:
         return self._conversation(Task.TEXT_QA, rng)
 
-    def _plain(self, rng: random.Random) -> "_Drawn":
+    def _plain(self, rng: random.Random) -> _Drawn:
         return _Drawn(Conversation((Turn(Role.ASSISTANT, self._pools[Task.TEXT].draw(rng).text),)))
 
-    def _conversation(self, task: Task, rng: random.Random) -> "_Drawn":
+    def _conversation(self, task: Task, rng: random.Random) -> _Drawn:
         """One exchange, sometimes after others of the same language."""
         questions = [self._pools[task].draw(rng)]
         while rng.random() < self.options.more_turns_chance:
@@ -204,14 +212,6 @@ class SpeechData:
                 code = rng.choice(options.alike[code])
             heard.append(code)
         return tuple(heard) or tuple(row.takes[0])
-
-
-@dataclass(frozen=True, slots=True)
-class _Drawn:
-    """A conversation to train on, and what is heard in it, in words."""
-
-    conversation: Conversation
-    said: tuple[str, ...] = ()
 
 
 class BatchSampler:

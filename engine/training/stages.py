@@ -99,23 +99,11 @@ def trained_groups(model: SpeechLM, stage: Stage) -> list[ParameterGroup]:
         for parameter in module_parameters(model, k)
     }
     backbone = [parameter for parameter in model.parameters() if id(parameter) not in every_module]
-    embeddings = {id(model.model.embed_tokens.weight), id(model.head_weight)}
     groups = []
-    for parameters, lr_scale in ((backbone, 1.0), (modules, stage.mctp_lr_scale)):
-        if parameters is backbone and not stage.trains_backbone:
-            continue
-        matrices = [
-            parameter
-            for parameter in parameters
-            if stage.muon_lr_scale and parameter.dim() == 2 and id(parameter) not in embeddings
-        ]
-        taken = {id(parameter) for parameter in matrices}
-        others = [parameter for parameter in parameters if id(parameter) not in taken]
-        if others:
-            groups.append(ParameterGroup(others, lr_scale))
-        if matrices and stage.muon_lr_scale:
-            scale = lr_scale * stage.muon_lr_scale
-            groups.append(ParameterGroup(matrices, scale, orthogonal=True))
+    if stage.trains_backbone:
+        groups += _groups(backbone, 1.0, model, stage)
+    if modules:
+        groups += _groups(modules, stage.mctp_lr_scale, model, stage)
     model.requires_grad_(False)
     for group in groups:
         for parameter in group.params:
@@ -132,6 +120,23 @@ def module_parameters(model: SpeechLM, index: int) -> list[nn.Parameter]:
         model.mtp_hidden_norms[index],
     )
     return [parameter for part in parts for parameter in part.parameters()]
+
+
+def _groups(
+    parameters: list[nn.Parameter], lr_scale: float, model: SpeechLM, stage: Stage
+) -> list[ParameterGroup]:
+    """The parameters as one group for AdamW, or with the layers' matrices in one for Muon."""
+    if stage.muon_lr_scale is None:
+        return [ParameterGroup(parameters, lr_scale)]
+    tables = {id(model.model.embed_tokens.weight), id(model.head_weight)}
+    matrices, others = [], []
+    for parameter in parameters:
+        is_matrix = parameter.dim() == 2 and id(parameter) not in tables
+        (matrices if is_matrix else others).append(parameter)
+    return [
+        ParameterGroup(others, lr_scale),
+        ParameterGroup(matrices, lr_scale * stage.muon_lr_scale, orthogonal=True),
+    ]
 
 
 @torch.no_grad()

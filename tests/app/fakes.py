@@ -289,3 +289,19 @@ def voice(seconds: float, seed: int = 0) -> np.ndarray:
 def silence(seconds: float) -> np.ndarray:
     """Nearly nothing."""
     return np.full(int(seconds * 16000), 1e-4, dtype=np.float32)
+
+
+class NotingCanceller:
+    """Passes sound through, and notes what it is given."""
+
+    def __init__(self, treatment: tuple[bool, bool, bool]) -> None:
+        self.treatment = treatment
+        self.heard_far: list[np.ndarray] = []
+        self.n_near = 0
+
+    def far(self, samples: np.ndarray) -> None:
+        self.heard_far.append(samples)
+
+    def near(self, samples: np.ndarray) -> np.ndarray:
+        self.n_near += len(samples)
+        return samples

@@ -1,4 +1,7 @@
-"""The English subjects nano knows: every question, its wordings and its answer. Data only, pure."""
+"""The English subjects nano knows: every question, its wordings and its answer. Data only, pure.
+
+Long because it is a table: a subject needs its words, its wordings and its answers side by side.
+"""
 # ruff: noqa: E501 - word tables
 
 from engine.training.nano.numerals import english_number

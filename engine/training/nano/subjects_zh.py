@@ -1,4 +1,7 @@
-"""The Mandarin subjects nano knows: every question, its wordings and its answer. Data only, pure."""
+"""The Mandarin subjects nano knows: every question, its wordings and its answer. Data only, pure.
+
+Long because it is a table: a subject needs its words, its wordings and its answers side by side.
+"""
 # ruff: noqa: E501, RUF001 - word tables; full-width marks are how Chinese is written
 
 from engine.training.nano.numerals import mandarin_number
