@@ -64,7 +64,7 @@ class WhisperVQConfig:
             d_model=192,
             encoder_attention_heads=4,
             encoder_ffn_dim=768,
-            quantize_position=4,
+            quantize_position=6,
             quantize_vocab_size=1024,
             num_mel_bins=80,
         )

@@ -20,15 +20,15 @@ from torch import Tensor, nn
 
 from engine.checkpoint import save_weights
 from engine.models.whisper_vq import FRAMES_PER_TOKEN, WhisperVQConfig, WhisperVQEncoder
-from engine.training.aligned_speech import SOUNDS, UNLABELLED
 from engine.training.optim import ParameterGroup
 from engine.training.tokenizer_batches import Batch, ClipBatches, LabelledClip
-from engine.training.tokenizer_start import start_encoder
 from engine.training.vector_quantiser import EmaQuantiser
 
-LEARNING_RATE = 1e-3
+LEARNING_RATE = 2e-3
+_MUON_LR_SCALE = 1.5  # of the matrices of the layers
 SUB_FRAMES = 4  # CTC steps per audio token: 50 a second, enough for the fastest speech
 _HELD_OUT_BATCH = 16
+_POSITIONS_AMPLITUDE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +39,12 @@ class TokenizerObjective:
     CTC loss per phoneme to fall; then the share of clips that are quantised grows from 0 to 1.
     """
 
-    aligned_steps: int = 400  # the first steps, on speech whose frames are labelled
-    quantise_below_ctc: float = 1.0
-    quantise_from_step: int = 1500  # at the latest
+    quantise_below_ctc: float = 0.6
+    quantise_from_step: int = 2500  # at the latest
     ramp_steps: int = 150
     reseed_every: int = 20
     commitment_weight: float = 0.25
     mel_weight: float = 0.2
-    sounds_weight: float = 2.0
 
 
 class TokenizerHeads(nn.Module):
@@ -59,17 +57,15 @@ class TokenizerHeads(nn.Module):
         self.refine = nn.Conv1d(width, width, kernel_size=3, padding=1)
         self.norm = nn.LayerNorm(width)
         self.phonemes = nn.Linear(width, 1 + n_phonemes)  # 0 is CTC's blank
-        self.sounds = nn.Linear(width, len(SOUNDS))
         self.mel = nn.Linear(width, FRAMES_PER_TOKEN * n_mels)
 
-    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, T, D) -> phoneme and sound logits (B, 4 T, ...), log-mel (B, n_mels, 8 T)."""
+    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, T, D) -> phoneme logits (B, 4 T, 1 + P), log-mel (B, n_mels, 8 T)."""
         mixed = tokens + F.gelu(self.mix(tokens.transpose(1, 2))).transpose(1, 2)
         frames = self.expand(mixed).unflatten(-1, (SUB_FRAMES, -1)).flatten(1, 2)
         frames = frames + F.gelu(self.refine(frames.transpose(1, 2))).transpose(1, 2)
         mel = self.mel(mixed).unflatten(-1, (FRAMES_PER_TOKEN, -1)).flatten(1, 2).transpose(1, 2)
-        frames = self.norm(frames)
-        return self.phonemes(frames), self.sounds(frames), mel
+        return self.phonemes(self.norm(frames)), mel
 
 
 class TokenizerTask:
@@ -85,7 +81,7 @@ class TokenizerTask:
     ) -> None:
         self.config = config
         self.encoder = WhisperVQEncoder(config)
-        start_encoder(self.encoder)
+        _start(self.encoder)
         self.heads = TokenizerHeads(config.d_model, len(inventory), config.num_mel_bins)
         self._quantiser = EmaQuantiser(self.encoder)
         self._batches = batches
@@ -102,20 +98,21 @@ class TokenizerTask:
         return {"encoder": self.encoder, "heads": self.heads}
 
     def parameter_groups(self) -> list[ParameterGroup]:
-        trained = [
+        layers = [matrix for matrix in self.encoder.layers.parameters() if matrix.dim() == 2]
+        others = [
             parameter
             for module in self.modules().values()
             for parameter in module.parameters()
-            if parameter.requires_grad
+            if parameter.requires_grad and all(parameter is not matrix for matrix in layers)
         ]
-        matrices = [parameter for parameter in trained if parameter.dim() > 1]
-        vectors = [parameter for parameter in trained if parameter.dim() <= 1]
-        return [ParameterGroup(matrices), ParameterGroup(vectors, weight_decay=0.0)]
+        return [
+            ParameterGroup(layers, _MUON_LR_SCALE, orthogonal=True),
+            ParameterGroup([parameter for parameter in others if parameter.dim() > 1]),
+            ParameterGroup([each for each in others if each.dim() <= 1], weight_decay=0.0),
+        ]
 
     def next_batch(self) -> Batch:
-        aligned = self._step < self._objective.aligned_steps
-        batch = self._batches.draw_aligned(self._step) if aligned else self._batches.draw()
-        return batch.to(self._device)
+        return self._batches.draw().to(self._device)
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         """CTC over phonemes, plus small terms for commitment and for the rebuilt log-mel."""
@@ -135,16 +132,10 @@ class TokenizerTask:
             total = total + objective.commitment_weight * commitment
             figures["commitment"] = commitment.item()
         self._seen.append((seen, ids))
-        logits, sounds, mel = self.heads(
-            torch.zeros_like(hidden).masked_scatter(real[..., None], codes)
-        )
+        logits, mel = self.heads(torch.zeros_like(hidden).masked_scatter(real[..., None], codes))
         ctc = _ctc(logits, batch)
         total = total + ctc
         figures["ctc"] = ctc.item()
-        if batch.sounds is not None:
-            error = F.cross_entropy(sounds.transpose(1, 2), batch.sounds, ignore_index=UNLABELLED)
-            total = total + objective.sounds_weight * error
-            figures["sounds"] = error.item()
         self._recent_ctc = min(self._recent_ctc, 10.0) * 0.95 + 0.05 * figures["ctc"]
         if bool(batch.rebuild.any()):
             counted = _mask(batch.n_frames, mel.shape[2]) & batch.rebuild[:, None]  # (B, 8 T)
@@ -188,7 +179,7 @@ class TokenizerTask:
                 ids = self.encoder.quantise(hidden)
                 used.append(ids[real])
                 hidden = self.encoder.codebook(ids)
-            logits, _, _ = self.heads(hidden * real[..., None])
+            logits, _ = self.heads(hidden * real[..., None])
             for clip, row, n in zip(clips, logits, batch.n_tokens.tolist(), strict=True):
                 heard = greedy_phonemes(row[: n * SUB_FRAMES], self._inventory)
                 wrong, total = counts.get(clip.group, (0, 0))
@@ -233,6 +224,18 @@ class TokenizerTask:
         """States (B, T, D) and which of them are of the clips (B, T)."""
         hidden = self.encoder(batch.mel, _mask(batch.n_frames, batch.mel.shape[2]))
         return hidden, _mask(batch.n_tokens, hidden.shape[1])
+
+
+def _start(encoder: WhisperVQEncoder) -> None:
+    """Positions are Whisper's sinusoids, small beside contents of about one, and stay so."""
+    rates = torch.logspace(0.0, -3.0, encoder.config.d_model // 2)  # radians a frame
+    for table in (encoder.embed_positions, encoder.embed_positions2):
+        angles = torch.arange(table.num_embeddings)[:, None] * rates
+        table.weight.data = _POSITIONS_AMPLITUDE * torch.cat([angles.sin(), angles.cos()], dim=1)
+        table.weight.requires_grad_(False)
+    for conv in (encoder.conv1, encoder.conv2):
+        nn.init.kaiming_normal_(conv.weight)
+        nn.init.zeros_(conv.bias)
 
 
 def greedy_phonemes(logits: Tensor, inventory: Sequence[str]) -> list[str]:

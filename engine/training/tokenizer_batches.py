@@ -1,11 +1,11 @@
 """Batches for the speech tokenizer: clips augmented afresh, gathered by length, as masked log-mels.
 
 Where a run is in its epoch is all the state there is: every draw is seeded by its place, so a
-resumed run sees the same clips as one that was never stopped (of aligned speech, the same words).
+resumed run sees the same clips as one that was never stopped.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
 import soxr
@@ -16,7 +16,6 @@ from torch import Tensor
 from engine.errors import TrainingDataError
 from engine.models.whisper_vq import FRAMES_PER_TOKEN
 from engine.speech.frontend import HOP, SAMPLE_RATE, whisper_log_mel
-from engine.training.aligned_speech import UNLABELLED, draw_aligned
 from engine.training.nano.clips import ClipStore
 from engine.training.nano.voices import ANSWER_VOICE
 
@@ -24,7 +23,7 @@ Samples = NDArray[np.float32]
 Augment = Callable[[Samples, np.random.Generator], Samples]
 
 _SAMPLES_PER_TOKEN = HOP * FRAMES_PER_TOKEN
-_AUGMENTATION, _FEATURES, _ALIGNED = 1, 2, 3  # the uses of randomness in one place of an epoch
+_AUGMENTATION, _FEATURES = 1, 2  # the uses of randomness in one place of an epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +41,10 @@ class LabelledClip:
 class BatchSettings:
     """How clips become batches; masks are those of SpecAugment, milder."""
 
-    batch_s: float = 40.0
+    batch_s: float = 24.0
     pool_s: float = 900.0  # augmented together, then cut into batches of like length
     max_clip_s: float = 12.0
+    clean_share: float = 0.25  # of clips: not augmented
     clean_answer_share: float = 0.7  # of answer clips: not augmented, and rebuilt
     time_masks: int = 2
     time_mask_frames: int = 16
@@ -64,17 +64,10 @@ class Batch:
     rebuild: Tensor  # (B,) true where target_mel counts
     phonemes: Tensor  # (sum of n_phonemes,)
     n_phonemes: Tensor  # (B,)
-    sounds: Tensor | None = None  # (B, T / 2) of every 20 ms, where they are known
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on another device."""
-        return Batch(
-            **{
-                field.name: None if value is None else value.to(device)
-                for field in fields(self)
-                for value in [getattr(self, field.name)]
-            }
-        )
+        return Batch(**{each.name: getattr(self, each.name).to(device) for each in fields(self)})
 
 
 def labelled_clips(store: ClipStore, split: str) -> list[LabelledClip]:
@@ -146,21 +139,6 @@ class ClipBatches:
             self._pool_number += 1
         return batch
 
-    def draw_aligned(self, number: int) -> Batch:
-        """Fresh speech with the sound of every frame known; each number is another batch."""
-        settings = self._settings
-        rng = np.random.default_rng((settings.seed, number, _ALIGNED))
-        pool_s, clips = 0.0, []
-        while pool_s < settings.batch_s:
-            clips.append(draw_aligned(rng))
-            pool_s += len(clips[-1].samples) / SAMPLE_RATE
-        takes = [_Take(clip.samples, clip.phonemes, rebuild=False) for clip in clips]
-        batch = self._collate(takes, rng)
-        sounds = torch.full((len(clips), batch.mel.shape[2] // 2), UNLABELLED)
-        for row, clip in zip(sounds, clips, strict=True):
-            row[: len(clip.frames)] = torch.from_numpy(clip.frames)[: len(row)]
-        return replace(batch, sounds=sounds)
-
     def plain(self, clips: Sequence[LabelledClip]) -> Batch:
         """These clips as they are, to measure on."""
         return self._collate([_Take(clip.load(), clip.phonemes, False) for clip in clips], None)
@@ -201,7 +179,9 @@ class ClipBatches:
         samples = clip.load()
         if clip.is_answer and rng.random() < self._settings.clean_answer_share:
             return _Take(samples, clip.phonemes, rebuild=True)
-        return _Take(self._augment(samples, rng), clip.phonemes, rebuild=False)
+        if rng.random() >= self._settings.clean_share:
+            samples = self._augment(samples, rng)
+        return _Take(samples, clip.phonemes, rebuild=False)
 
     def _collate(self, takes: Sequence["_Take"], rng: np.random.Generator | None) -> Batch:
         n_samples = torch.tensor([len(take.samples) for take in takes])

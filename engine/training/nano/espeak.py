@@ -1,47 +1,21 @@
 """espeak-ng in this process: speech and phonemes from its library, no program started."""
 
 import ctypes
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
 _SYNCHRONOUS = 2  # AUDIO_OUTPUT_SYNCHRONOUS: samples go to the callback before espeak_Synth returns
 _UTF8 = 1
-_PHONEME_EVENTS_IN_IPA = 0x01 | 0x02
-_LAST_EVENT, _PHONEME_EVENT = 0, 7
 _IPA_APART = 0x02 | (ord("_") << 8)  # IPA, phonemes set apart by "_"
 _RATE, _PITCH, _RANGE = 1, 3, 4
 _NORMAL_WORDS_PER_MINUTE = 175
 _SLOWEST, _FASTEST = 80, 400
 
 
-class _Event(ctypes.Structure):
-    """espeak_EVENT: something that happens at a place of the samples."""
-
-    _fields_ = (
-        ("type", ctypes.c_int),
-        ("unique_identifier", ctypes.c_uint),
-        ("text_position", ctypes.c_int),
-        ("length", ctypes.c_int),
-        ("audio_position", ctypes.c_int),
-        ("sample", ctypes.c_int),
-        ("user_data", ctypes.c_void_p),
-        ("name", ctypes.c_ubyte * 8),
-    )
-
-
 _Callback = ctypes.CFUNCTYPE(
-    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event)
+    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Sound:
-    """What espeak sounds from a sample on: an IPA symbol of its own choice, "" for a pause."""
-
-    symbol: str
-    start: int  # in samples
 
 
 class Espeak:
@@ -50,13 +24,10 @@ class Espeak:
     def __init__(self) -> None:
         self._library = ctypes.CDLL("libespeak-ng.so.1")
         self._library.espeak_TextToPhonemes.restype = ctypes.c_char_p
-        self.sample_rate: int = self._library.espeak_Initialize(
-            _SYNCHRONOUS, 0, None, _PHONEME_EVENTS_IN_IPA
-        )
+        self.sample_rate: int = self._library.espeak_Initialize(_SYNCHRONOUS, 0, None, 0)
         if self.sample_rate <= 0:
             raise OSError("espeak-ng does not start: is the package espeak-ng-data installed?")
         self._pieces: list[np.ndarray] = []
-        self._sounds: list[Sound] = []
         self._callback = _Callback(self._keep)
         self._library.espeak_SetSynthCallback(self._callback)
         self._voice = ""
@@ -69,16 +40,11 @@ class Espeak:
         for parameter, value in ((_RATE, words_per_minute), (_PITCH, pitch), (_RANGE, pitch_range)):
             self._library.espeak_SetParameter(parameter, value, 0)
         data = text.encode() + b"\0"
-        self._pieces, self._sounds = [], []
+        self._pieces = []
         failed = self._library.espeak_Synth(data, len(data), 0, 1, 0, _UTF8, None, None)
         if failed or not self._pieces:
             raise OSError(f"espeak-ng did not speak {text!r}")
         return np.concatenate(self._pieces)
-
-    @property
-    def sounds(self) -> list[Sound]:
-        """The sounds of what was spoken last, in order."""
-        return self._sounds
 
     def phonemes(self, text: str, voice: str) -> list[str]:
         """One string of IPA per clause."""
@@ -101,17 +67,10 @@ class Espeak:
         self,
         samples: "ctypes._Pointer[ctypes.c_short]",
         count: int,
-        events: "ctypes._Pointer[_Event]",
+        _events: int | None,
     ) -> int:
         if samples and count > 0:
             self._pieces.append(np.ctypeslib.as_array(samples, (count,)).copy())
-        number = 0
-        while events[number].type != _LAST_EVENT:
-            event = events[number]
-            if event.type == _PHONEME_EVENT:
-                name = bytes(event.name).split(b"\0")[0].decode(errors="replace")
-                self._sounds.append(Sound(name, event.sample))
-            number += 1
         return 0
 
 

@@ -139,10 +139,10 @@ FULL = Recipe(
         lr=LEARNING_RATE,
         weight_decay=0.01,
         betas=(0.9, 0.98),
-        warmup_fraction=0.05,
+        warmup_fraction=0.02,
         floor_fraction=0.02,
-        eval_every=200,
-        max_minutes=60.0,
+        eval_every=400,
+        max_minutes=45.0,
     ),
     flow=RunConfig(
         steps=_MANY,
