@@ -1,9 +1,9 @@
 """The composition root: makes every part of the program, starts and ends them in order.
 
 Start: the command line's wishes and the settings; the lock that makes this the only instance; the
-window, painted once; then the device thread, the dialogue thread and the engine thread, which
-imports torch and loads the model. End: the sound stops, the dialogue keeps what was heard, the
-engine is told to stop, and nobody is waited for longer than a second in all.
+window, painted once; then, in ``backstage``, the device thread, the dialogue thread and the engine
+thread, which imports torch and loads the model. End: the sound stops, the dialogue keeps what was
+heard, the engine is told to stop, and nobody is waited for longer than a second in all.
 """
 
 import json
@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import metadata
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QObject, QSocketNotifier, QTimer, QUrl
 from PySide6.QtGui import QDesktopServices
@@ -21,20 +22,14 @@ from PySide6.QtWidgets import QApplication
 
 from app import log, paths, settings, single_instance
 from app.archive import Archive
-from app.assistant import Assistant
-from app.audio.capture import AudioInput
-from app.audio.devices import Direction
-from app.audio.keeper import DeviceEvent, DeviceKeeper
-from app.audio.playback import AudioOutput
 from app.bridge import Bridge
-from app.device_words import DeviceWords
 from app.engine_loader import EngineLoader
-from app.engine_worker import EngineWorker
 from app.errors import AppError
 from app.hotkey import Chord, GlobalHotkey, HotkeyError
 from app.network import NetworkGuard
-from app.settings import AudioSettings, Settings, TalkMode
+from app.settings import Settings, TalkMode
 from app.single_instance import Order, RunningInstance
+from app.ui.end_signals import EndSignals
 from app.ui.main_window import MainWindow
 from app.ui.ports import HistoryChanged, Ports, WindowEvent
 from app.ui_commands import Command, NewConversation, Stop, TalkKey, Tap
@@ -51,8 +46,11 @@ from app.ui_events import (
 from app.window_ports import ModeLab, PastTalks, SavedFiles
 from engine import catalogue
 
+if TYPE_CHECKING:
+    from app.backstage import Backstage
+    from app.worker_messages import Job
+
 _log = log.logger("application")
-_PATIENCE_S = 0.3  # for each of the three threads at the end
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,35 +114,15 @@ class _Program(QObject):
         self._bridge = Bridge(self)
         self._archive = Archive(paths.history_file(), self._bridge.post)
         self._archive.set_privacy(self._settings.privacy)
-        self._microphone, self._speaker = AudioInput(), AudioOutput()
-        audio = self._settings.audio
-        self._device_words = DeviceWords()
-        self._keeper = DeviceKeeper(
-            self._microphone,
-            self._speaker,
-            self._device_event,
-            input_id=audio.input,
-            output_id=audio.output,
-            is_quiet=lambda: self._phase in (Phase.IDLE, Phase.LOADING, Phase.FAILED),
-        )
-        loader = EngineLoader(start.device, start.threads)
-        self._worker = EngineWorker(
-            loader.load, lambda message: self._assistant.post(message), self._speaker
-        )
-        self._assistant = Assistant(
-            self._microphone,
-            self._speaker,
-            self._worker,
-            self._bridge.post,
-            self._settings,
-            self._choose_devices,
-        )
+        self._backstage: Backstage | None = None
+        self._early: list[Callable[[Backstage], None]] = []  # what is asked before it is there
         self.window = MainWindow(self._settings, self._post, self._ports())
         self._bridge.connect_to(self._take)
         self._notifier = QSocketNotifier(instance.fileno(), QSocketNotifier.Type.Read, self)
         self._notifier.activated.connect(lambda: self._obey(instance.orders()))
         if notice is not None:
             self._bridge.post(notice)
+        self._end_signals = EndSignals(self.quit, self)
         self.window.installEventFilter(self)
         self.window.show()
 
@@ -160,16 +138,29 @@ class _Program(QObject):
     def _begin(self) -> None:
         self._visible_s = time.monotonic() - self._start.started_at
         self._had_torch = "torch" in sys.modules
-        self._keeper.start()
-        self._worker.start()
-        self._assistant.start()
+        from app.backstage import Backstage
+
+        self._backstage = Backstage(
+            self._settings,
+            EngineLoader(self._start.device, self._start.threads),
+            self._bridge.post,
+            is_quiet=lambda: self._phase in (Phase.IDLE, Phase.LOADING, Phase.FAILED),
+        )
+        self._backstage.start()
+        for act in self._early:
+            act(self._backstage)
+        self._early.clear()
         self._set_hotkey(self._settings.keys.global_hotkey)
 
     def _ports(self) -> Ports:
         return Ports(
             PastTalks(self._archive, self._post, lambda: self._model),
             SavedFiles(paths.settings_file(), self._heed),
-            ModeLab(self._worker, self._bridge.post, lambda: self._model),
+            ModeLab(
+                lambda job: self._behind(lambda stage: stage.run(job)),
+                self._bridge.post,
+                lambda: self._model,
+            ),
             self,
         )
 
@@ -201,7 +192,16 @@ class _Program(QObject):
     def _post(self, command: Command) -> None:
         if isinstance(command, NewConversation):
             self._keep(self._archive.new_conversation)
-        self._assistant.post(command)
+        self._behind(lambda backstage: backstage.post(command))
+
+    def _run(self, job: "Job") -> None:
+        self._behind(lambda backstage: backstage.run(job))
+
+    def _behind(self, act: Callable[["Backstage"], None]) -> None:
+        if self._backstage is None:
+            self._early.append(act)
+        else:
+            act(self._backstage)
 
     def _take(self, event: WindowEvent) -> None:
         """Does the program's own part of an event, then lets the window show it."""
@@ -229,26 +229,15 @@ class _Program(QObject):
         if has_changed:
             self.window.apply(HistoryChanged())
 
-    def _device_event(self, event: DeviceEvent) -> None:
-        """Called on the device thread."""
-        told = self._device_words.told(event)
-        if told is not None:
-            self._bridge.post(told)
-
-    def _choose_devices(self, audio: AudioSettings) -> None:
-        """Called on the dialogue thread."""
-        self._keeper.choose(Direction.INPUT, audio.input)
-        self._keeper.choose(Direction.OUTPUT, audio.output)
-
     def _obey(self, orders: list[Order]) -> None:
         for order in orders:
             match order:
                 case Order.SHOW:
                     self.window.bring_to_front()
                 case Order.STOP:
-                    self._assistant.post(Stop())
+                    self._post(Stop())
                 case Order.TOGGLE:
-                    self._assistant.post(Tap())
+                    self._post(Tap())
 
     # Settings
 
@@ -285,11 +274,11 @@ class _Program(QObject):
     def _hotkey_down(self) -> None:
         """Called on the keyboard's thread."""
         is_held = self._settings.turns.talk_mode is TalkMode.HOLD
-        self._assistant.post(TalkKey(True) if is_held else Tap())
+        self._post(TalkKey(True) if is_held else Tap())
 
     def _hotkey_up(self) -> None:
         if self._settings.turns.talk_mode is TalkMode.HOLD:
-            self._assistant.post(TalkKey(False))
+            self._post(TalkKey(False))
 
     # The end
 
@@ -314,13 +303,10 @@ class _Program(QObject):
         self.window.hide()
         if self._hotkey is not None:
             self._hotkey.stop()
-        is_clean = True
-        if self._visible_s is not None:
-            self._keeper.stop(_PATIENCE_S)
-            is_clean &= self._assistant.shut_down(_PATIENCE_S)
-            is_clean &= self._worker.shut_down(_PATIENCE_S)
+        is_clean = self._backstage is None or self._backstage.shut_down()
         self._qt.sendPostedEvents(self._bridge)  # the turn that was cut off is kept
         self._archive.close()
+        self._end_signals.close()
         if self._log_file is not None:
             log.stop(self._log_file)
         return is_clean

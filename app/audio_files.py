@@ -2,9 +2,7 @@
 
 import io
 import os
-import stat
 import struct
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.errors import OutputError, UsageError
+from app.whole_file import is_special, write_whole
 from engine.errors import AudioFileError, RequestError
 from engine.utterance import Utterance
 
@@ -69,7 +68,7 @@ def _check_complete(path: Path) -> None:
 
 def check_destination(path: Path, suffixes: Sequence[str] = tuple(_FORMATS)) -> None:
     """Raises early where ``path`` could not be written, before anything is generated for it."""
-    if path.suffix.lower() not in suffixes and not _is_special(path):
+    if path.suffix.lower() not in suffixes and not is_special(path):
         raise UsageError(f"{path}: the name must end in {_either(suffixes)}")
     if path.is_dir():
         raise OutputError(f"{path}: is a folder")
@@ -90,41 +89,5 @@ def write_audio(path: Path, samples: npt.NDArray[np.float32], sample_rate: int) 
     write_whole(path, buffer.getvalue())
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes ``content`` beside ``path`` and renames it there, so no half file ever shows."""
-    try:
-        if _is_special(path):
-            path.write_bytes(content)
-            return
-        target = path.resolve()  # a link stays a link
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(name, 0o666 & ~_umask())
-            os.replace(name, target)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
-
-
 def _either(words: Sequence[str]) -> str:
     return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
-
-
-def _is_special(path: Path) -> bool:
-    """A pipe or a device takes bytes as they come and must not be replaced by a file."""
-    try:
-        return not stat.S_ISREG(path.stat().st_mode) and not path.is_dir()
-    except FileNotFoundError:
-        return False
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

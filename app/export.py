@@ -14,11 +14,12 @@ from typing import assert_never
 import numpy as np
 import numpy.typing as npt
 
-from app.audio_files import write_audio, write_whole
+from app.audio_files import write_audio
 from app.errors import AppError
 from app.latency import mouth_to_ear_ms
 from app.turn_record import Origin, Outcome, TurnRecord
 from app.turn_rows import USER_SAMPLE_RATE, storable
+from app.whole_file import write_whole
 
 FORMAT = "parley-conversation"
 """What an exported JSON file says it is."""

@@ -17,9 +17,9 @@ from enum import Enum
 from pathlib import Path
 
 from app.audio.devices import DeviceId
-from app.audio_files import write_whole
 from app.errors import AppError, OutputError
 from app.set_aside import StoreNotice, StoreNoticeKind, set_aside
+from app.whole_file import write_whole
 from engine.modes import InferenceMode
 from engine.sampling_params import SamplingParams
 

@@ -1,24 +1,30 @@
 """A ``TurnRecord`` as the history's table holds it, and back: plain values, JSON and FLAC.
 
-Sound is kept as 16-bit FLAC, about half the size of a WAV of it.
+Sound is kept as 16-bit FLAC, about half the size of a WAV of it. numpy is imported where sound is
+touched, so that the window does not wait for it.
 """
+
+from __future__ import annotations
 
 import dataclasses
 import io
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeAlias
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from app.errors import AppError
 from app.turn_record import Origin, Outcome, Stamps, TurnRecord
 from engine.events import ReplyStats, TimingsMs
 from engine.modes import InferenceMode
 
-Samples: TypeAlias = npt.NDArray[np.float32]  # (N,)
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Samples: TypeAlias = NDArray[np.float32]  # (N,)
 
 USER_SAMPLE_RATE = 16000
 """The sample rate of every question."""
@@ -102,6 +108,7 @@ def to_record(row: TurnRow) -> TurnRecord:
 
 def to_flac(samples: Samples, sample_rate: int) -> bytes:
     """The sound, rounded to 16 bits."""
+    import numpy as np
     import soundfile
 
     if samples.size == 0:  # no FLAC file can be without sound
@@ -114,6 +121,7 @@ def to_flac(samples: Samples, sample_rate: int) -> bytes:
 
 def from_flac(content: bytes) -> Samples:
     """The sound in a FLAC file; raises ``DamagedSound`` where there is none."""
+    import numpy as np
     import soundfile
 
     if not content:

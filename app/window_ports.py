@@ -1,6 +1,7 @@
 """What the window asks beside the dialogue, carried out: past talks, files and the mode lab.
 
 Every method is called on the gui thread, except where it says that the engine thread calls it.
+What touches sound is imported where it is needed, so that the window does not wait for numpy.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
-from app import audio_files, export, settings
+from app import settings
 from app.archive import Archive
 from app.continuation import conversation_of
 from app.errors import AppError
@@ -25,16 +26,15 @@ from app.ui.ports import (
     WindowEvent,
 )
 from app.ui_commands import Command, OpenConversation
+from app.whole_file import write_whole
 from app.worker_messages import Job
 from engine.cancel import CancelToken
 from engine.errors import EngineError
-from engine.utterance import Utterance
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from app.engine_worker import EngineWorker
     from app.kept_turn import KeptTurn
     from app.lab.result import LabResult
     from app.latency import Summary
@@ -98,10 +98,14 @@ class SavedFiles:
 
     def save_sound(self, samples: "NDArray[np.float32]", sample_rate: int, target: Path) -> None:
         """Writes one side of a turn as WAV."""
-        audio_files.write_audio(target, samples, sample_rate)
+        from app.audio_files import write_audio
+
+        write_audio(target, samples, sample_rate)
 
     def export(self, turns: Sequence["TurnRecord"], form: ExportFormat, target: Path) -> None:
         """Writes a conversation."""
+        from app import export
+
         match form:
             case ExportFormat.MARKDOWN:
                 export.save_markdown(turns, target)
@@ -119,9 +123,9 @@ class SavedFiles:
 
         match form:
             case LabFormat.HTML:
-                audio_files.write_whole(target, to_html(result).encode())
+                write_whole(target, to_html(result).encode())
             case LabFormat.CSV:
-                audio_files.write_whole(target, csv_file(result))
+                write_whole(target, csv_file(result))
             case _:
                 assert_never(form)
 
@@ -131,11 +135,11 @@ class ModeLab:
 
     def __init__(
         self,
-        worker: "EngineWorker",
+        run: Callable[[Job], None],
         tell: Callable[[WindowEvent], None],
         model: Callable[[], str],
     ) -> None:
-        self._worker = worker
+        self._run_job = run
         self._tell = tell
         self._model = model
         self._cancel = CancelToken()
@@ -148,7 +152,7 @@ class ModeLab:
         def run(engine: "SpeechEngine", cancel: CancelToken) -> None:
             self._run(engine, model, question, repeats, cancel)
 
-        self._worker.post(Job(run, lambda message: self._tell(LabFailed(message)), self._cancel))
+        self._run_job(Job(run, lambda message: self._tell(LabFailed(message)), self._cancel))
 
     def cancel(self) -> None:
         """Ends the run early."""
@@ -163,12 +167,14 @@ class ModeLab:
         cancel: CancelToken,
     ) -> None:
         """The engine thread's part."""
+        from app.audio_files import read_utterance
         from app.lab.runner import run_lab
         from app.lab.setting import setting_of
+        from engine.utterance import Utterance
 
         try:
             if isinstance(question, Path):
-                asked = audio_files.read_utterance(question)
+                asked = read_utterance(question)
             else:
                 asked = Utterance.checked(question.samples, question.sample_rate)
         except (AppError, EngineError) as error:

@@ -13,6 +13,7 @@ from app import audio_files
 from app.commands import options
 from app.errors import AppError, OutputError
 from app.replies import cancel_on_interrupt
+from app.whole_file import write_whole
 from engine.modes import InferenceMode
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def _write(result: LabResult, out: Path, csv: Path | None) -> None:
     failed = None
     for path, content in contents.items():
         try:
-            audio_files.write_whole(path, content)
+            write_whole(path, content)
             print(f"written: {path}")
         except OutputError as error:
             failed = failed or error

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -102,3 +103,30 @@ def _asked(program: str, surroundings: Mapping[str, str]) -> str:
         check=True,
     )
     return ran.stdout.strip()
+
+
+def test_the_window_waits_for_no_library_that_it_does_not_show(
+    surroundings: dict[str, str],
+) -> None:
+    heavy = ("numpy", "torch", "tokenizers", "sounddevice", "soundfile", "onnxruntime")
+    program = f"import sys, app.application; print([m for m in {heavy} if m in sys.modules])"
+    assert _asked(program, surroundings) == "[]"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGTERM")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_end_of_the_session_closes_the_window(
+    number: signal.Signals, tiny_model: Path, surroundings: dict[str, str]
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, str(ROOT / "main.py"), "gui", "--json", "--model", str(tiny_model)],
+        env=surroundings,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as program:
+        assert program.stdout is not None and program.stderr is not None
+        assert "ready_s" in program.stdout.readline()
+        program.send_signal(number)
+        assert program.wait(timeout=30) == 0
+        assert "Traceback" not in program.stderr.read()

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from app.audio_files import check_destination, read_utterance, write_audio, write_whole
+from app.audio_files import check_destination, read_utterance, write_audio
 from app.errors import OutputError, UsageError
+from app.whole_file import write_whole
 from engine.errors import AudioFileError
 
 
