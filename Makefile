@@ -34,7 +34,7 @@ test-gpu: setup-test
 	.venv/bin/python -m pytest -q -m gpu
 
 test-audio: setup-test
-	.venv/bin/python -m pytest -q -m audio
+	.venv/bin/python -m pytest -q -m "audio and not slow"
 
 lint: setup-test
 	.venv/bin/python -m ruff check .

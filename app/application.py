@@ -177,7 +177,9 @@ class _Program(QObject):
 
     def licences(self) -> str:
         """The licence of the program and of what ships with it."""
-        return paths.licence().read_text(encoding="utf-8")
+        from app.licences import all_licences
+
+        return all_licences(paths.licence())
 
     def open_logs(self) -> None:
         """Shows the folder of the log files."""
