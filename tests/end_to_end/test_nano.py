@@ -70,6 +70,10 @@ def test_every_mode_answers_the_bundled_question(nano: SpeechEngine, mode: Infer
     assert events[-1].stats.audio_seconds > 0.3
 
 
+def test_a_question_in_mandarin_is_answered_in_mandarin(nano: SpeechEngine) -> None:
+    assert "十二" in text_of(reply(nano, question("question_zh.wav")))
+
+
 def test_a_question_is_heard_alike_at_any_rate_and_level(nano: SpeechEngine) -> None:
     asked = question()
     for rate in (8000, 22050, 48000):

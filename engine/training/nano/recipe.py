@@ -97,15 +97,15 @@ def nano_stages(minutes: tuple[float, float, float, float]) -> tuple[StagePlan, 
     own = (
         replace(
             STAGES[0],
-            lr=2e-3,
+            lr=1e-3,
             muon_lr_scale=2.0,
             mixture=_EVERYTHING,
             weight_decay=0.05,
             text_weight=_TEXT_WEIGHT,
             listening_weight=1.0,
         ),
-        replace(STAGES[1], lr=2e-3, muon_lr_scale=2.0, mixture=_EVERYTHING),
-        replace(STAGES[2], lr=2e-3, muon_lr_scale=2.0, mixture=_EVERYTHING),
+        replace(STAGES[1], lr=1e-3, muon_lr_scale=2.0, mixture=_EVERYTHING),
+        replace(STAGES[2], lr=1e-3, muon_lr_scale=2.0, mixture=_EVERYTHING),
         replace(
             STAGES[3],
             lr=2e-4,
