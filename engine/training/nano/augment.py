@@ -20,7 +20,7 @@ class AugmentConfig:
     """How often each change happens and how far it goes."""
 
     speed_chance: float = 0.8
-    speed_range: tuple[float, float] = (0.8, 1.3)
+    speed_range: tuple[float, float] = (0.74, 1.3)
     tempo_chance: float = 0.25
     tempo_range: tuple[float, float] = (0.9, 1.12)
     equaliser_chance: float = 0.6

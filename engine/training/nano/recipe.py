@@ -142,7 +142,7 @@ FULL = Recipe(
         warmup_fraction=0.02,
         floor_fraction=0.02,
         eval_every=400,
-        max_minutes=45.0,
+        max_minutes=60.0,
     ),
     flow=RunConfig(
         steps=_MANY,
