@@ -13,7 +13,7 @@ from app.settings import PrivacySettings
 from app.ui_commands import Send
 from app.ui_events import TurnFinished, UserText
 from tests.app.fakes import FakeEngine, silence, voice
-from tests.app.test_assistant import Live
+from tests.app.test_assistant_threads import Live
 
 SECRET = "capercaillie"
 
