@@ -19,6 +19,9 @@ SPOKEN_CHAT_SYSTEM = (
 )
 """The system text that the released checkpoints expect in spoken chat."""
 
+TEXT_ONLY_SYSTEM = "Respond in text."
+"""The system text under which nano is trained to answer without speech."""
+
 IGNORED_LABEL = -100
 """The label of an id that no loss is taken on."""
 

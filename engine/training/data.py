@@ -15,7 +15,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from engine.chat_template import asr_turn, training_ids, tts_turn
+from engine.chat_template import TEXT_ONLY_SYSTEM, asr_turn, training_ids, tts_turn
 from engine.conversation import Conversation, Role, Turn
 from engine.errors import TrainingDataError
 from engine.text_tokenizer import TextTokenizer
@@ -31,7 +31,7 @@ class TokenRow:
     text: str
     lang: str
     voice: str
-    kind: str  # "question", "answer" or "sentence"
+    kind: str  # "question", "answer", "sentence" or "shuffled"
     split: str  # "train" or "test"
     takes: tuple[Sequence[int], ...]
     subject: str = ""
@@ -83,6 +83,12 @@ class DataOptions:
     blur_chance: float = 0.15  # that a token heard turns into one that sounds alike
     alike: Sequence[Sequence[int]] = ()  # per audio token: those that sound most like it
     more_turns_chance: float = 0.15  # that an exchange follows another one
+    reword: Callable[[str, str, random.Random], str] | None = (
+        None  # of a question typed: text, lang
+    )
+    reword_chance: float = 0.5
+    exercise: Callable[[random.Random], tuple[str, str, str]] | None = None  # text, answer, lang
+    exercise_chance: float = 0.6  # of a text alone
     subject_weights: Mapping[tuple[str, str], float] = field(default_factory=dict)
     max_tokens: int = 512
 
@@ -123,7 +129,7 @@ class SpeechData:
             Task.TTS: spoken,
             Task.SPOKEN_QA: questions,
             Task.TEXT_QA: _unique_texts(questions),
-            Task.TEXT: _unique_texts(own),
+            Task.TEXT: _unique_texts([row for row in own if row.kind != "shuffled"]),
         }
         weights = options.subject_weights
         self._pools = {task: _Pool(found, weights) for task, found in pools.items()}
@@ -172,7 +178,20 @@ class SpeechData:
         return self._conversation(Task.TEXT_QA, rng)
 
     def _plain(self, rng: random.Random) -> _Drawn:
-        return _Drawn(Conversation((Turn(Role.ASSISTANT, self._pools[Task.TEXT].draw(rng).text),)))
+        """A text as it is, or a typed question that is answered in text."""
+        exercise = self.options.exercise
+        if exercise is not None and rng.random() < self.options.exercise_chance:
+            text, reply, lang = exercise(rng)
+            if rng.random() < 0.5:
+                text, reply = reply, ""
+        else:
+            row = self._pools[Task.TEXT].draw(rng)
+            text, reply, lang = row.text, row.answer, row.lang
+        if not reply:
+            return _Drawn(Conversation((Turn(Role.ASSISTANT, text),)))
+        system = Turn(Role.SYSTEM, TEXT_ONLY_SYSTEM)
+        asked = Turn(Role.USER, self._typed(text, lang, rng))
+        return _Drawn(Conversation((system, asked, Turn(Role.ASSISTANT, reply))))
 
     def _conversation(self, task: Task, rng: random.Random) -> _Drawn:
         """One exchange, sometimes after others of the same language."""
@@ -186,10 +205,19 @@ class SpeechData:
             if task is Task.SPOKEN_QA:
                 turns.append(Turn(Role.USER, audio_codes=self._heard(question, rng)))
             else:
-                turns.append(Turn(Role.USER, _typed(question.text, rng)))
+                turns.append(Turn(Role.USER, self._typed(question.text, question.lang, rng)))
             turns.append(Turn(Role.ASSISTANT, answer.text, tuple(answer.takes[0])))
         spoken = tuple(question.text for question in questions) if task is Task.SPOKEN_QA else ()
         return _Drawn(Conversation(tuple(turns)), spoken)
+
+    def _typed(self, text: str, lang: str, rng: random.Random) -> str:
+        """A question as somebody types it, often in small letters and without a question mark."""
+        reword = self.options.reword
+        if reword is not None and rng.random() < self.options.reword_chance:
+            text = reword(text, lang, rng)
+        if rng.random() < 0.3:
+            text = text.lower()
+        return text.rstrip(_FINAL_MARKS) if rng.random() < 0.3 else text
 
     def _is_target(self, row: TokenRow) -> bool:
         """Whether a row is spoken by the voice that answers."""
@@ -328,10 +356,3 @@ def _row(line: str) -> TokenRow:
 
 def _unique_texts(rows: Sequence[TokenRow]) -> list[TokenRow]:
     return list({(row.lang, row.kind, row.text): row for row in rows}.values())
-
-
-def _typed(text: str, rng: random.Random) -> str:
-    """A question as somebody types it, often in small letters and without a question mark."""
-    if rng.random() < 0.3:
-        text = text.lower()
-    return text.rstrip(_FINAL_MARKS) if rng.random() < 0.3 else text

@@ -23,7 +23,7 @@ class Clip:
     lang: str
     voice: str
     phonemes: tuple[str, ...]
-    kind: str  # "question", "answer" or "sentence"
+    kind: str  # "question", "answer", "sentence" or "shuffled"
     split: str  # "train" or "test"
     subject: str = ""
     answer: str = ""  # to a question: what nano should say

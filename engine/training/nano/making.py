@@ -6,6 +6,7 @@ it was interrupted. Left out: measuring the result (``engine.evaluation``) and t
 
 import json
 import logging
+import random
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -28,12 +29,14 @@ from engine.training.flow_pairs import PairStore, clip_pairs, write_pairs
 from engine.training.nano.augment import augment
 from engine.training.nano.clips import ClipStore
 from engine.training.nano.corpus import subjects
+from engine.training.nano.exercises import draw_exercise
 from engine.training.nano.phonemes import PHONEMES
 from engine.training.nano.prepare import prepare_clips
 from engine.training.nano.recipe import Recipe
 from engine.training.nano.text_tokenizer import write_tokenizer
 from engine.training.nano.tokenise import tokenise
 from engine.training.nano.voices import ANSWER_VOICE, LANGUAGES, Split
+from engine.training.nano.wordings import reworded
 from engine.training.speech_tokenizer import TokenizerTask
 from engine.training.start import sounding_alike
 from engine.training.tokenizer_batches import ClipBatches, labelled_clips
@@ -42,7 +45,7 @@ from engine.training.trainer import run
 
 logger = logging.getLogger("engine.training")
 
-STORES = ("questions", "answers", "test")
+STORES = ("questions", "variations", "answers", "test")
 
 _TOKENIZER_HELD_OUT = 160  # clips
 _FLOW_HELD_OUT = 24
@@ -59,6 +62,7 @@ class Part(Enum):
     FLOW = "flow"
     VOCODER = "vocoder"
     TEXT_TOKENIZER = "text_tokenizer"
+    STAGE_0 = "stage0"
     STAGE_1 = "stage1"
     STAGE_2 = "stage2"
     STAGE_3 = "stage3"
@@ -102,6 +106,7 @@ class _Making:
             Part.FLOW: self._flow,
             Part.VOCODER: self._vocoder,
             Part.TEXT_TOKENIZER: self._text_tokenizer,
+            Part.STAGE_0: lambda: self._stage(0),
             Part.STAGE_1: lambda: self._stage(1),
             Part.STAGE_2: lambda: self._stage(2),
             Part.STAGE_3: lambda: self._stage(3),
@@ -200,8 +205,10 @@ class _Making:
                 for subject, weight in subjects(lang).items()
             },
             alike=sounding_alike(codebook),
+            reword=reworded,
+            exercise=_exercise,
         )
-        plan = self._recipe.stages[number - 1]
+        plan = self._recipe.stages[number]
         train_stage(
             plan.stage,
             self._config(tokenizer),
@@ -209,12 +216,19 @@ class _Making:
             SpeechData(
                 rows,
                 tokenizer,
-                replace(options, replace_chance=0.0, drop_chance=0.0, blur_chance=0.0),
+                replace(
+                    options,
+                    replace_chance=0.0,
+                    drop_chance=0.0,
+                    blur_chance=0.0,
+                    reword=None,
+                    exercise=None,
+                ),
                 Split.TEST,
             ),
             replace(plan.run, device=self._device, bf16=self._device != "cpu"),
             self._stage_folder(number),
-            self._stage_folder(number - 1) / WEIGHTS if number > 1 else None,
+            self._stage_folder(number - 1) / WEIGHTS if number else None,
             plan.tokens_per_batch,
             self._bar,
             codebook=codebook,
@@ -226,7 +240,7 @@ class _Making:
         config = self._config(tokenizer)
         with without_weights():
             lm = SpeechLM(config)
-        load_weights(lm, self._stage_folder(len(self._recipe.stages)) / WEIGHTS)
+        load_weights(lm, self._stage_folder(len(self._recipe.stages) - 1) / WEIGHTS)
         self._model.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(self._tokenizer_file, self._model / "tokenizer.json")
         (self._model / "config.json").write_text(config.to_json(), encoding="utf-8")
@@ -249,3 +263,8 @@ class _Making:
     def _config(self, tokenizer: TextTokenizer) -> ModelConfig:
         vocab = tokenizer.vocabulary
         return self._recipe.sizes.config(vocab.size, vocab.endoftext, vocab.im_end)
+
+
+def _exercise(rng: random.Random) -> tuple[str, str, str]:
+    exchange = draw_exercise(rng.choice(LANGUAGES), rng)
+    return exchange.question, exchange.answer, exchange.lang

@@ -1,17 +1,18 @@
 """Makes the clip stores that nano is trained and tested on, from nothing, resumable at every clip.
 
-Three stores in one folder: ``questions`` (questions and general sentences in many training voices,
-16 kHz), ``answers`` (every answer, and general sentences, in the answer voices, 22.05 kHz) and
-``test`` (unseen questions and sentences in voices never trained on, 16 kHz). Text, voice, pitch and
-speed of clip n follow from the seed and n alone, so an interrupted run goes on as if nothing had
-happened; only the breath noise of a voice is its program's own.
+Four stores in one folder: ``questions`` (questions and general sentences in many training voices,
+16 kHz), ``variations`` (reworded questions and shuffled phrases, the same), ``answers`` (every
+answer, and general sentences, in the answer voices, 22.05 kHz) and ``test`` (unseen questions and
+sentences in voices never trained on, 16 kHz). Text, voice, pitch and speed of clip n follow from
+the seed and n alone, so an interrupted run goes on as if nothing had happened; only the breath
+noise of a voice is its program's own.
 """
 
 import logging
 import random
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from multiprocessing import get_context
@@ -39,6 +40,7 @@ from engine.training.nano.voices import (
     draw_test_voice,
     draw_training_voice,
 )
+from engine.training.nano.wordings import reworded, shuffled
 
 _LOG = logging.getLogger("engine.training")
 
@@ -46,6 +48,7 @@ QUESTION_RATE = 16000
 ANSWER_RATE = 22050
 _ENGLISH_SHARE = 0.6
 _SENTENCE_SHARE = 0.35
+_SHUFFLED_SHARE = 0.5
 _FIRST_QUESTIONS = 3000
 
 
@@ -54,6 +57,7 @@ class ClipCounts:
     """How many clips of each kind to make."""
 
     questions: int = 25000
+    variations: int = 16000
     answer_sentences: int = 1500  # a language, beside every answer
     test_questions: int = 300  # a language
     test_sentences: int = 100  # a language
@@ -82,6 +86,7 @@ def prepare_clips(folder: Path, counts: ClipCounts, workers: int = 1, seed: int 
     prepare_test_clips(folder, counts, workers, seed)
     _fill(folder / "answers", len(answers), answers.__getitem__, workers)
     _fill(folder / "questions", counts.questions, question, workers)
+    _fill(folder / "variations", counts.variations, partial(_variation_order, seed), workers)
 
 
 def prepare_test_clips(folder: Path, counts: ClipCounts, workers: int = 1, seed: int = 42) -> None:
@@ -136,6 +141,19 @@ def _question_order(seed: int, index: int) -> _Order:
         text = draw_sentence(lang, Split.TRAIN, rng)
         return _Order(text, lang, voice, "sentence", Split.TRAIN, QUESTION_RATE, spoken)
     exchange = draw_exchange(lang, Split.TRAIN, rng)
+    return _asked(exchange, voice, Split.TRAIN, spoken)
+
+
+def _variation_order(seed: int, index: int) -> _Order:
+    rng = random.Random(f"{seed} variation {index}")
+    lang = "en" if rng.random() < _ENGLISH_SHARE else "zh"
+    voice = draw_training_voice(lang, rng)
+    spoken = f"{seed} variation voice {index}"
+    if rng.random() < _SHUFFLED_SHARE:
+        text = shuffled(lang, rng)
+        return _Order(text, lang, voice, "shuffled", Split.TRAIN, QUESTION_RATE, spoken)
+    exchange = draw_exchange(lang, Split.TRAIN, rng)
+    exchange = replace(exchange, question=reworded(exchange.question, lang, rng))
     return _asked(exchange, voice, Split.TRAIN, spoken)
 
 

@@ -63,12 +63,15 @@ class Recipe:
     speech_tokenizer: RunConfig
     flow: RunConfig
     vocoder: RunConfig
-    stages: tuple[StagePlan, ...]
+    stages: tuple[StagePlan, ...]  # by number; 0 is the language stage
     sizes: LMSizes = field(default_factory=LMSizes)
     tokenizer_batches: BatchSettings = field(default_factory=BatchSettings)
     n_text: int = 1200
     workers: int = 2
 
+
+_LANGUAGE: Mapping[Task, float] = MappingProxyType({Task.TEXT: 1.0})
+"""VITA-Audio starts from a text model. Nano has none, and reads before it hears."""
 
 _EVERYTHING: Mapping[Task, float] = MappingProxyType(
     {
@@ -76,36 +79,37 @@ _EVERYTHING: Mapping[Task, float] = MappingProxyType(
         Task.TTS: 0.6,
         Task.SPOKEN_QA: 2.0,
         Task.TEXT_QA: 0.5,
-        Task.TEXT: 0.05,
+        Task.TEXT: 4.0,  # short ones
     }
 )
-"""Nano has no text model to start from, so questions are in every stage.
+"""Questions are in every stage, for what nano knows is small and easily lost.
 
 Transcripts have a large share: answers teach hearing too, but only indirectly.
 """
 
 _CONVERSATION: Mapping[Task, float] = MappingProxyType(
-    {Task.ASR: 0.8, Task.TTS: 0.6, Task.SPOKEN_QA: 1.6, Task.TEXT_QA: 0.4}
+    {Task.ASR: 0.8, Task.TTS: 0.6, Task.SPOKEN_QA: 1.6, Task.TEXT_QA: 0.4, Task.TEXT: 2.0}
 )
+
+_SPOKEN: Mapping[Task, float] = MappingProxyType(
+    {Task.ASR: 0.6, Task.TTS: 0.8, Task.SPOKEN_QA: 2.0, Task.TEXT_QA: 0.6}
+)
+"""For the modules, which make audio tokens: what is answered in text alone teaches them little."""
 
 _TEXT_WEIGHT = 3.0  # four of five labels are audio tokens, but the text decides what they say
 _MANY = 1_000_000  # steps of a run that its minutes end
 
 
-def nano_stages(minutes: tuple[float, float, float, float]) -> tuple[StagePlan, ...]:
-    """The four stages at the learning rates of a small model that starts from nothing."""
+def nano_stages(minutes: tuple[float, float, float, float, float]) -> tuple[StagePlan, ...]:
+    """A stage on text alone, then the four stages, at the rates of a small model from nothing."""
+    from_nothing = replace(
+        STAGES[0], lr=1e-3, muon_lr_scale=2.0, weight_decay=0.05, text_weight=_TEXT_WEIGHT
+    )
     own = (
-        replace(
-            STAGES[0],
-            lr=1e-3,
-            muon_lr_scale=2.0,
-            mixture=_EVERYTHING,
-            weight_decay=0.05,
-            text_weight=_TEXT_WEIGHT,
-            listening_weight=1.0,
-        ),
-        replace(STAGES[1], lr=1e-3, muon_lr_scale=2.0, mixture=_EVERYTHING),
-        replace(STAGES[2], lr=1e-3, muon_lr_scale=2.0, mixture=_EVERYTHING),
+        replace(from_nothing, number=0, name="language", mixture=_LANGUAGE),
+        replace(from_nothing, mixture=_EVERYTHING, listening_weight=1.0),
+        replace(STAGES[1], lr=1e-3, muon_lr_scale=2.0, mixture=_SPOKEN),
+        replace(STAGES[2], lr=1e-3, muon_lr_scale=2.0, mixture=_SPOKEN),
         replace(
             STAGES[3],
             lr=2e-4,
@@ -153,7 +157,7 @@ FULL = Recipe(
         max_minutes=40.0,
     ),
     vocoder=RunConfig(steps=_MANY, lr=8e-4, betas=(0.8, 0.99), eval_every=500, max_minutes=40.0),
-    stages=nano_stages((120.0, 20.0, 60.0, 60.0)),
+    stages=nano_stages((20.0, 120.0, 20.0, 60.0, 60.0)),
 )
 """What ``train nano`` makes: about half a day on two cores."""
 
@@ -166,7 +170,13 @@ def shortened(recipe: Recipe, steps: int) -> Recipe:
 
     return replace(
         recipe,
-        clips=ClipCounts(questions=200, answer_sentences=20, test_questions=20, test_sentences=10),
+        clips=ClipCounts(
+            questions=200,
+            variations=100,
+            answer_sentences=20,
+            test_questions=20,
+            test_sentences=10,
+        ),
         speech_tokenizer=short(recipe.speech_tokenizer),
         flow=short(recipe.flow),
         vocoder=short(recipe.vocoder),

@@ -24,7 +24,11 @@ N_AUDIO = 1024
 
 # A word with the space before it, one Chinese character, one digit, marks, white space.
 _LETTER = r"[\p{L}&&[^\p{Han}]]"
-_PIECES = rf"\p{{Han}}| ?{_LETTER}+(?:'{_LETTER}+)?|\p{{N}}| ?[^\s\p{{L}}\p{{N}}]+|\s+(?!\S)|\s+"
+_STEM = r" ?(?:[Tt]hir|[Ff]our|[Ff]if|[Ss]ix|[Ss]even|[Ee]igh|[Nn]ine)"
+_TEENS = rf"{_STEM}(?=teen)|teen"  # "four" + "teen": sums are learnt from parts, as in Mandarin
+_PIECES = (
+    rf"{_TEENS}|\p{{Han}}| ?{_LETTER}+(?:'{_LETTER}+)?|\p{{N}}| ?[^\s\p{{L}}\p{{N}}]+|\s+(?!\S)|\s+"
+)
 _FIXED_TEXT_REPEATS = 10_000  # the words of the chat format must each become one token
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from engine.chat_template import TEXT_ONLY_SYSTEM
 from engine.errors import TrainingDataError
 from engine.training.data import BatchSampler, SpeechData, TokenStore
 from engine.training.packing import IGNORED, Batch, Task
@@ -160,3 +161,42 @@ def test_blurred_tokens_turn_into_those_that_sound_alike_and_nothing_else() -> N
     )
     changes = {(b - a) % n_audio for a, b in zip(original, heard, strict=True)}
     assert changes == {0, 1}
+
+
+def test_a_question_alone_is_answered_in_text_when_the_system_says_so() -> None:
+    data = SpeechData(rows(), tokenizer(), OPTIONS)
+    drawn = [data.draw(Task.TEXT, random.Random(n)) for n in range(40)]
+    texts = [tokenizer().decode([i for i in s.ids]) for s in drawn]
+    asked = [text for text in texts if TEXT_ONLY_SYSTEM in text]
+    assert 0 < len(asked) < len(texts)
+    assert all("Say" in text.title() and "It is" in text for text in asked)
+    assert all(not tokenizer().vocabulary.is_audio(i) for s in drawn for i in s.ids)
+
+
+def test_shuffled_phrases_are_heard_but_not_read() -> None:
+    shuffled = replace(rows()[0], text="Two of say.", kind="shuffled", answer="", subject="")
+    data = SpeechData((shuffled,), tokenizer(), OPTIONS)
+    assert data.has(Task.ASR)
+    assert not data.has(Task.TEXT)
+
+
+def test_typed_questions_come_in_other_words_and_spoken_ones_do_not() -> None:
+    options = replace(OPTIONS, reword=lambda text, lang, rng: f"four {lang}", reword_chance=1.0)
+    data = SpeechData(rows(), tokenizer(), options)
+    typed = data.draw(Task.TEXT_QA, random.Random(0))
+    spoken = data.draw(Task.SPOKEN_QA, random.Random(0))
+    assert "four" in tokenizer().decode(list(typed.ids))
+    assert "four" not in tokenizer().decode(list(spoken.ids))
+
+
+def test_exercises_are_read_among_other_texts() -> None:
+    options = replace(OPTIONS, exercise=lambda rng: ("two one", "three", "en"))
+    data = SpeechData(rows(), tokenizer(), options)
+    texts = [
+        tokenizer().decode(list(data.draw(Task.TEXT, random.Random(n)).ids)) for n in range(60)
+    ]
+    answered = sum("two one" in text and "three" in text for text in texts)
+    alone = sum("three" in text and "two one" not in text and "It is" not in text for text in texts)
+    assert answered > 8
+    assert alone > 8
+    assert sum("It is" in text for text in texts) > 5

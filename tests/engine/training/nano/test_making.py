@@ -31,6 +31,7 @@ def _fill(work: Path) -> None:
     rng = np.random.default_rng(0)
     for name, split, rate in (
         ("questions", "train", 16000),
+        ("variations", "train", 16000),
         ("answers", "train", 22050),
         ("answers", "test", 22050),
         ("test", "test", 16000),

@@ -49,10 +49,14 @@ def test_test_clips_ask_unseen_questions_in_unseen_voices(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engine.training.nano.prepare.answer_alternatives", lambda lang: ())
-    counts = ClipCounts(questions=6, answer_sentences=1, test_questions=4, test_sentences=2)
+    counts = ClipCounts(6, variations=8, answer_sentences=1, test_questions=4, test_sentences=2)
     prepare_clips(tmp_path, counts)
     test, questions = ClipStore(tmp_path / "test"), ClipStore(tmp_path / "questions")
     assert (len(test), len(questions), len(ClipStore(tmp_path / "answers"))) == (12, 6, 2)
-    assert {clip.voice for clip in test.clips()}.isdisjoint(c.voice for c in questions.clips())
+    variations = ClipStore(tmp_path / "variations")
+    assert {clip.kind for clip in variations.clips()} == {"question", "shuffled"}
+    heard = {clip.voice for store in (questions, variations) for clip in store.clips()}
+    assert heard.isdisjoint(clip.voice for clip in test.clips())
     trained = {e.question for lang in LANGUAGES for e in exchanges(lang, Split.TRAIN)}
+    trained |= {clip.text for clip in variations.clips()}
     assert trained.isdisjoint(clip.text for clip in test.clips())
