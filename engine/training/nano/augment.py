@@ -1,7 +1,7 @@
 """Many speakers and rooms out of a few: random changes to a clip, drawn afresh at each use.
 
-Mild most of the time. Speed, pitch and formants move together by resampling; on top of that a small
-change of tempo, an equaliser, a room, noise or babble, a telephone's narrow band, gain and silent
+Mild most of the time. Speed, pitch and formants move together by resampling; on top of that another
+vocal tract at the same pitch, a small change of tempo, an equaliser, a room, noise or babble, a telephone's narrow band, gain and silent
 ends. Only numpy and scipy, a few milliseconds for a clip of two seconds.
 """
 
@@ -21,6 +21,8 @@ class AugmentConfig:
 
     speed_chance: float = 0.8
     speed_range: tuple[float, float] = (0.74, 1.3)
+    formant_chance: float = 0.5
+    formant_range: tuple[float, float] = (0.84, 1.22)
     tempo_chance: float = 0.25
     tempo_range: tuple[float, float] = (0.9, 1.12)
     equaliser_chance: float = 0.6
@@ -40,6 +42,8 @@ def augment(
     samples = np.asarray(samples, dtype=np.float32)
     if rng.random() < config.speed_chance:
         samples = change_speed(samples, _log_uniform(rng, config.speed_range))
+    if rng.random() < config.formant_chance:
+        samples = change_formants(samples, _log_uniform(rng, config.formant_range))
     if rng.random() < config.tempo_chance:
         samples = change_tempo(samples, _log_uniform(rng, config.tempo_range))
     samples = _with_silence(samples, config.silence_s, rng)
@@ -60,6 +64,34 @@ def change_speed(samples: np.ndarray, factor: float) -> np.ndarray:
     # Linear interpolation is enough: its loss near 8 kHz is one more colour of the equaliser.
     positions = np.arange(0.0, len(samples) - 1, factor)
     return np.interp(positions, np.arange(len(samples)), samples).astype(np.float32)
+
+
+def change_formants(samples: np.ndarray, factor: float) -> np.ndarray:
+    """A shorter vocal tract for a factor above 1, at the same pitch and length.
+
+    The envelope of each frame's spectrum, smooth by its first cepstral coefficients, is stretched;
+    the harmonics stay where they are.
+    """
+    frame, hop, n_smooth = 512, 128, 30
+    if len(samples) < frame:
+        return samples
+    window = np.hanning(frame + 1)[:frame].astype(np.float32)
+    padded = np.pad(samples, (frame, frame + hop))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, frame)[::hop] * window
+    spectra = np.fft.rfft(frames, axis=1)
+    cepstra = np.fft.irfft(np.log(np.abs(spectra) + 1e-5), axis=1)
+    cepstra[:, n_smooth : frame - n_smooth + 1] = 0.0
+    envelopes = np.fft.rfft(cepstra, axis=1).real
+    bins = np.arange(envelopes.shape[1])
+    low = np.minimum(bins / factor, bins[-1] - 1e-3)
+    first, share = low.astype(int), (low % 1.0)
+    stretched = envelopes[:, first] * (1 - share) + envelopes[:, first + 1] * share
+    frames = np.fft.irfft(spectra * np.exp(stretched - envelopes), axis=1) * window
+    output = np.zeros(hop * (len(frames) - 1) + frame)
+    for part in range(frame // hop):  # frames this far apart do not overlap
+        chosen = frames[part :: frame // hop].reshape(-1)
+        output[part * hop : part * hop + len(chosen)] += chosen
+    return (output[frame : frame + len(samples)] / 1.5).astype(np.float32)
 
 
 def change_tempo(samples: np.ndarray, factor: float) -> np.ndarray:

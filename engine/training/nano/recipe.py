@@ -88,7 +88,7 @@ Transcripts have a large share: answers teach hearing too, but only indirectly.
 """
 
 _CONVERSATION: Mapping[Task, float] = MappingProxyType(
-    {Task.ASR: 0.8, Task.TTS: 0.6, Task.SPOKEN_QA: 1.6, Task.TEXT_QA: 0.4, Task.TEXT: 2.0}
+    {Task.ASR: 1.0, Task.TTS: 0.5, Task.SPOKEN_QA: 2.2, Task.TEXT_QA: 1.0, Task.TEXT: 2.0}
 )
 
 _SPOKEN: Mapping[Task, float] = MappingProxyType(
@@ -112,7 +112,7 @@ def nano_stages(minutes: tuple[float, float, float, float, float]) -> tuple[Stag
         replace(STAGES[2], lr=1e-3, muon_lr_scale=2.0, mixture=_SPOKEN),
         replace(
             STAGES[3],
-            lr=2e-4,
+            lr=3e-4,
             muon_lr_scale=2.0,
             mixture=_CONVERSATION,
             text_weight=_TEXT_WEIGHT,

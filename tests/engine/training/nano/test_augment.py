@@ -8,6 +8,7 @@ from engine.training.nano.augment import (
     add_noise,
     add_room,
     augment,
+    change_formants,
     change_speed,
     change_tempo,
     equalise,
@@ -45,6 +46,39 @@ def test_speed_moves_pitch_and_length_together(factor: float) -> None:
     changed = change_speed(_tone(), factor)
     assert len(changed) == pytest.approx(SAMPLE_RATE / factor, rel=0.01)
     assert _pitch(changed) == pytest.approx(200 * factor, rel=0.01)
+
+
+def _vowel(pitch: float, formants: tuple[float, ...]) -> np.ndarray:
+    """Harmonics of a pitch under broad peaks."""
+    times = np.arange(SAMPLE_RATE) / SAMPLE_RATE
+    harmonics = pitch * np.arange(1, int(7500 / pitch))
+    levels = sum(np.exp(-(((harmonics - f) / 250.0) ** 2)) for f in formants) + 1e-3
+    waves = np.sin(2 * np.pi * harmonics[:, None] * times)
+    return (0.05 * (levels[:, None] * waves).sum(0)).astype(np.float32)
+
+
+def _peak(samples: np.ndarray, low: float, high: float) -> float:
+    """The centre of the energy between two frequencies, in Hz."""
+    power = np.abs(np.fft.rfft(samples * np.hanning(len(samples)))) ** 2
+    frequencies = np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE)
+    band = (frequencies > low) & (frequencies < high)
+    return float((frequencies * power)[band].sum() / power[band].sum())
+
+
+@pytest.mark.parametrize("factor", [0.84, 0.92, 1.1, 1.22])
+def test_formants_move_alone(factor: float) -> None:
+    vowel = _vowel(120.0, (600.0, 2200.0))
+    changed = change_formants(vowel, factor)
+    assert len(changed) == len(vowel)
+    assert _peak(changed, 1500, 3200) == pytest.approx(2200 * factor, rel=0.04)
+    spectrum = np.abs(np.fft.rfft(changed * np.hanning(len(changed))))
+    spacing = np.argsort(spectrum)[-6:] % 120  # bins are 1 Hz wide
+    assert np.all(np.minimum(spacing, 120 - spacing) <= 2)
+
+
+def test_formants_left_alone_leave_the_sound_alone() -> None:
+    vowel = _vowel(120.0, (600.0, 2200.0))
+    np.testing.assert_allclose(change_formants(vowel, 1.0), vowel, atol=2e-3)
 
 
 @pytest.mark.parametrize("factor", [0.9, 1.12])
