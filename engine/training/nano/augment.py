@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.fft import next_fast_len
+from scipy.fft import irfft, next_fast_len, rfft
 from scipy.signal import butter, lfilter, sosfilt
 
 SAMPLE_RATE = 16000
@@ -78,16 +78,16 @@ def change_formants(samples: np.ndarray, factor: float) -> np.ndarray:
     window = np.hanning(frame + 1)[:frame].astype(np.float32)
     padded = np.pad(samples, (frame, frame + hop))
     frames = np.lib.stride_tricks.sliding_window_view(padded, frame)[::hop] * window
-    spectra = np.fft.rfft(frames, axis=1)
-    cepstra = np.fft.irfft(np.log(np.abs(spectra) + 1e-5), axis=1)
+    spectra = rfft(frames, axis=1)
+    cepstra = irfft(np.log(np.abs(spectra) + 1e-5), axis=1)
     cepstra[:, n_smooth : frame - n_smooth + 1] = 0.0
-    envelopes = np.fft.rfft(cepstra, axis=1).real
+    envelopes = rfft(cepstra, axis=1).real
     bins = np.arange(envelopes.shape[1])
-    low = np.minimum(bins / factor, bins[-1] - 1e-3)
-    first, share = low.astype(int), (low % 1.0)
+    low = np.minimum(bins / factor, bins[-1] - 1e-3).astype(np.float32)
+    first, share = low.astype(int), low % 1.0
     stretched = envelopes[:, first] * (1 - share) + envelopes[:, first + 1] * share
-    frames = np.fft.irfft(spectra * np.exp(stretched - envelopes), axis=1) * window
-    output = np.zeros(hop * (len(frames) - 1) + frame)
+    frames = irfft(spectra * np.exp(stretched - envelopes), axis=1) * window
+    output = np.zeros(hop * (len(frames) - 1) + frame, np.float32)
     for part in range(frame // hop):  # frames this far apart do not overlap
         chosen = frames[part :: frame // hop].reshape(-1)
         output[part * hop : part * hop + len(chosen)] += chosen
