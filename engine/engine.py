@@ -36,6 +36,7 @@ from engine.modes import ForwardSchedule, InferenceMode
 from engine.requests import ReplyRequest, Task
 from engine.sampling_params import SamplingParams
 from engine.speech.decoder import SpeechDecoder
+from engine.speech.leading_silence import LeadingSilence
 from engine.speech.tokenizer import SpeechTokenizer
 from engine.text_tokenizer import TextTokenizer
 from engine.utterance import Utterance
@@ -251,9 +252,11 @@ class _Reply:
         self._text_stream = engine.text_tokenizer.stream()
         self._decoder = engine.speech_decoder
         self._audio_stream = engine.speech_decoder.stream()
+        self._leading_silence = LeadingSilence(engine.speech_decoder.sample_rate)
         self._text: list[str] = []
         self._codes: list[int] = []
         self._n_text_tokens = 0
+        self._n_decoded = 0  # samples, the silence left out at the beginning included
         self._n_samples = 0
         self._n_given = 0  # audio tokens that were given out with their chunks
 
@@ -281,7 +284,9 @@ class _Reply:
                 yield from self._decode(group.codes)
             yield from self._give_text(self._text_stream.finish())
             if self._codes:
-                yield from self._give_audio(self._audio_stream.finish(), len(self._codes))
+                last = self._leading_silence.push(self._audio_stream.finish())
+                last = np.concatenate([last, self._leading_silence.finish()])
+                yield from self._give_audio(last, len(self._codes))
         self.stamp("total")
         yield ReplyEnded(
             self._turn_id,
@@ -302,11 +307,11 @@ class _Reply:
         self.stamp("first_audio_tokens")
         self._codes += codes
         samples = self._audio_stream.push(codes)
+        self._n_decoded += len(samples)
         # What the decoder holds back for its overlap does not sound in this chunk yet.
-        sounding = round(
-            (self._n_samples + len(samples)) / self._decoder.sample_rate * self._decoder.token_rate
-        )
-        yield from self._give_audio(samples, min(sounding, len(self._codes)))
+        sounding = round(self._n_decoded / self._decoder.sample_rate * self._decoder.token_rate)
+        heard = self._leading_silence.push(samples)
+        yield from self._give_audio(heard, min(sounding, len(self._codes)))
 
     def _give_text(self, text: str) -> Iterator[EngineEvent]:
         if text:

@@ -23,6 +23,7 @@ from engine.speech.vocoder import HiFT, HiFTConfig
 from engine.text_tokenizer import TextTokenizer, with_audio_tokens
 
 N_AUDIO = 512
+SILENT_CODE = N_AUDIO - 1
 
 SPEECH_TOKENIZER = WhisperVQConfig(
     d_model=16,
@@ -90,7 +91,10 @@ class FakeSpeechTokenizer:
 
 @dataclass
 class FakeDecoderStream:
-    """Gives ten samples for each audio token, and the last token's again at the end."""
+    """Gives ten samples for each audio token, and the last token's again at the end.
+
+    The higher the token, the louder; ``SILENT_CODE`` is silent.
+    """
 
     log: list[str]
     last: int = 0
@@ -99,12 +103,16 @@ class FakeDecoderStream:
         """The samples of one group."""
         self.log.append("decode")
         self.last = codes[-1]
-        return np.repeat(np.asarray(codes, dtype=np.float32) / N_AUDIO, 10)
+        return np.repeat(np.asarray([_level(code) for code in codes], dtype=np.float32), 10)
 
     def finish(self) -> np.ndarray:
         """What the stream held back."""
         self.log.append("flush")
-        return np.full(10, self.last / N_AUDIO, dtype=np.float32)
+        return np.full(10, _level(self.last), dtype=np.float32)
+
+
+def _level(code: int) -> float:
+    return 0.0 if code == SILENT_CODE else 0.1 + 0.8 * code / N_AUDIO
 
 
 @dataclass

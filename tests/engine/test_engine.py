@@ -26,7 +26,7 @@ from engine.sampling_params import SamplingParams
 from engine.text_tokenizer import TextTokenizer
 from engine.utterance import Utterance
 from engine.vocab import Vocabulary
-from tests.fakes import FakeSpeechDecoder, FakeSpeechTokenizer, write_text_tokenizer
+from tests.fakes import SILENT_CODE, FakeSpeechDecoder, FakeSpeechTokenizer, write_text_tokenizer
 
 DEPTH = 10
 SPEECH = Utterance.checked(np.sin(np.arange(16000, dtype=np.float32) / 9), 16000)
@@ -151,6 +151,23 @@ def test_a_reply_gives_its_text_and_all_its_sound_and_then_ends(
     assert (end.stats.n_tokens, end.stats.n_text_tokens) == (len(script), 5)
     assert end.stats.n_audio_tokens == 21
     assert end.stats.audio_seconds == pytest.approx(220 / 125)
+
+
+def test_the_silence_a_reply_begins_with_is_not_played_and_counts_as_heard(
+    text_tokenizer: TextTokenizer, vocab: Vocabulary
+) -> None:
+    silent = [vocab.audio_id(SILENT_CODE)] * 3
+    script = [vocab.begin_of_audio, *silent, *audio_run(vocab, 0, 12)[1:], vocab.im_end]
+    events = list(ask(make_engine(text_tokenizer, script)))
+    chunks = [event for event in events if isinstance(event, AudioChunk)]
+    onset = 2  # samples kept before the first that sounds: 20 ms
+    assert [len(chunk.samples) for chunk in chunks] == [50 + onset, 70, 10]
+    assert np.abs(chunks[0].samples[:onset]).max() == 0
+    assert np.abs(chunks[0].samples[onset:]).min() > 0
+    assert [chunk.token_end for chunk in chunks] == [8, 15, 15]
+    stats = ended(events).stats
+    assert stats.audio_codes == (SILENT_CODE,) * 3 + tuple(range(12))
+    assert stats.audio_seconds == pytest.approx((130 + onset) / 125)
 
 
 def test_chunks_carry_the_audio_tokens_that_sound_in_them_and_in_those_before(

@@ -1,8 +1,9 @@
 """Many speakers and rooms out of a few: random changes to a clip, drawn afresh at each use.
 
 Mild most of the time. Speed, pitch and formants move together by resampling; on top of that another
-vocal tract at the same pitch, a small change of tempo, an equaliser, a room, noise or babble, a telephone's narrow band, gain and silent
-ends. Only numpy and scipy, a few milliseconds for a clip of two seconds.
+vocal tract at the same pitch, a small change of tempo, an equaliser, a room, noise or babble, a
+telephone's narrow band, gain and silent ends. Only numpy and scipy, a few milliseconds for a clip
+of two seconds.
 """
 
 import math

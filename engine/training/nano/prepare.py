@@ -50,6 +50,14 @@ _ENGLISH_SHARE = 0.6
 _SENTENCE_SHARE = 0.35
 _SHUFFLED_SHARE = 0.5
 _FIRST_QUESTIONS = 3000
+ANSWER_LEAD_S = 0.32
+"""Silence before every spoken answer, four audio tokens.
+
+In Boost's order eight audio tokens follow the first text token, as many as speak almost three;
+after the pause they speak one, and from then on text is ahead. Otherwise a small model would have
+to know its answer as sound before it knows it as text. The engine leaves the pause out, so nobody
+waits for it. (Moshi's inner monologue, Défossez et al., 2024, puts text before speech likewise.)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +84,7 @@ class _Order:
     seed: str | None  # of the voice's pitch and speed; None keeps them fixed
     subject: str = ""
     answer: str = ""
+    lead_s: float = 0.0  # silence before it
 
 
 def prepare_clips(folder: Path, counts: ClipCounts, workers: int = 1, seed: int = 42) -> None:
@@ -117,6 +126,7 @@ def _make_all(orders: Iterator[_Order], workers: int) -> Iterator[tuple[np.ndarr
 def _make(order: _Order) -> tuple[np.ndarray, int, Clip]:
     rng = None if order.seed is None else random.Random(order.seed)
     samples, sample_rate = synthesise(order.text, order.voice, rng)
+    samples = np.pad(samples, (round(order.lead_s * sample_rate), 0))
     if sample_rate != order.sample_rate:
         samples = np.clip(soxr.resample(samples, sample_rate, order.sample_rate), -1.0, 1.0)
     clip = Clip(
@@ -184,7 +194,8 @@ def _answer_orders(counts: ClipCounts) -> Iterator[_Order]:
     random.Random(0).shuffle(texts)
     for text, lang, kind in texts:
         split = Split.TEST if kind == "answer" and text not in taught else Split.TRAIN
-        yield _Order(text, lang, ANSWER_VOICE[lang], kind, split, ANSWER_RATE, None)
+        voice = ANSWER_VOICE[lang]
+        yield _Order(text, lang, voice, kind, split, ANSWER_RATE, None, lead_s=ANSWER_LEAD_S)
 
 
 def _test_orders(counts: ClipCounts, seed: int) -> Iterator[_Order]:

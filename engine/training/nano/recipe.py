@@ -116,7 +116,6 @@ def nano_stages(minutes: tuple[float, float, float, float, float]) -> tuple[Stag
             muon_lr_scale=2.0,
             mixture=_CONVERSATION,
             text_weight=_TEXT_WEIGHT,
-            listening_weight=1.0,
         ),
     )
     return tuple(

@@ -8,7 +8,13 @@ import pytest
 
 from engine.training.nano.clips import ClipStore
 from engine.training.nano.corpus import exchanges
-from engine.training.nano.prepare import ClipCounts, _answer_orders, _fill, prepare_clips
+from engine.training.nano.prepare import (
+    ANSWER_LEAD_S,
+    ClipCounts,
+    _answer_orders,
+    _fill,
+    prepare_clips,
+)
 from engine.training.nano.prepare import _question_order as question_order
 from engine.training.nano.voices import LANGUAGES, Split
 
@@ -53,6 +59,12 @@ def test_test_clips_ask_unseen_questions_in_unseen_voices(
     prepare_clips(tmp_path, counts)
     test, questions = ClipStore(tmp_path / "test"), ClipStore(tmp_path / "questions")
     assert (len(test), len(questions), len(ClipStore(tmp_path / "answers"))) == (12, 6, 2)
+    answers = ClipStore(tmp_path / "answers")
+    for index in range(len(answers)):
+        samples = abs(answers.samples(index))
+        pause = int(ANSWER_LEAD_S * answers.sample_rate(index))
+        assert samples[:pause].max() < 1e-3
+        assert samples[pause : 2 * pause].max() > 0.01
     variations = ClipStore(tmp_path / "variations")
     assert {clip.kind for clip in variations.clips()} == {"question", "shuffled"}
     heard = {clip.voice for store in (questions, variations) for clip in store.clips()}
