@@ -24,6 +24,9 @@ from engine.training.packing import Batch, Sample, Task, pad, rows_by_length
 _FINAL_MARKS = "?.!\uff1f\u3002\uff01"  # the last three are the full-width ones of Chinese
 
 
+_TEXT_ONLY = Turn(Role.SYSTEM, TEXT_ONLY_SYSTEM)
+
+
 @dataclass(frozen=True, slots=True)
 class TokenRow:
     """A clip as audio tokens; ``takes`` are codes of the same clip, the untouched one first."""
@@ -128,6 +131,7 @@ class SpeechData:
             Task.ASR: own,
             Task.TTS: spoken,
             Task.SPOKEN_QA: questions,
+            Task.SPOKEN_TEXT: questions,
             Task.TEXT_QA: _unique_texts(questions),
             Task.TEXT: _unique_texts([row for row in own if row.kind != "shuffled"]),
         }
@@ -137,6 +141,7 @@ class SpeechData:
             Task.ASR: self._asr,
             Task.TTS: self._tts,
             Task.SPOKEN_QA: self._exchanges,
+            Task.SPOKEN_TEXT: self._written_answer,
             Task.TEXT_QA: self._typed_exchanges,
             Task.TEXT: self._plain,
         }
@@ -174,6 +179,12 @@ class SpeechData:
     def _exchanges(self, rng: random.Random) -> _Drawn:
         return self._conversation(Task.SPOKEN_QA, rng)
 
+    def _written_answer(self, rng: random.Random) -> _Drawn:
+        row = self._pools[Task.SPOKEN_TEXT].draw(rng)
+        asked = Turn(Role.USER, audio_codes=self._heard(row, rng))
+        answer = Turn(Role.ASSISTANT, row.answer)
+        return _Drawn(Conversation((_TEXT_ONLY, asked, answer)), (row.text,))
+
     def _typed_exchanges(self, rng: random.Random) -> _Drawn:
         return self._conversation(Task.TEXT_QA, rng)
 
@@ -189,9 +200,8 @@ class SpeechData:
             text, reply, lang = row.text, row.answer, row.lang
         if not reply:
             return _Drawn(Conversation((Turn(Role.ASSISTANT, text),)))
-        system = Turn(Role.SYSTEM, TEXT_ONLY_SYSTEM)
         asked = Turn(Role.USER, self._typed(text, lang, rng))
-        return _Drawn(Conversation((system, asked, Turn(Role.ASSISTANT, reply))))
+        return _Drawn(Conversation((_TEXT_ONLY, asked, Turn(Role.ASSISTANT, reply))))
 
     def _conversation(self, task: Task, rng: random.Random) -> _Drawn:
         """One exchange, sometimes after others of the same language."""

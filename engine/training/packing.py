@@ -21,6 +21,7 @@ class Task(Enum):
     ASR = "asr"  # speech -> text
     TTS = "tts"  # text -> the same text and speech
     SPOKEN_QA = "spoken_qa"  # spoken question -> text and speech
+    SPOKEN_TEXT = "spoken_text"  # spoken question -> text alone, in half the tokens
     TEXT_QA = "text_qa"  # typed question -> text and speech
     TEXT = "text"  # text alone
 

@@ -77,8 +77,9 @@ _EVERYTHING: Mapping[Task, float] = MappingProxyType(
     {
         Task.ASR: 1.6,
         Task.TTS: 0.6,
-        Task.SPOKEN_QA: 2.0,
-        Task.TEXT_QA: 0.5,
+        Task.SPOKEN_QA: 1.6,
+        Task.SPOKEN_TEXT: 1.4,
+        Task.TEXT_QA: 0.8,
         Task.TEXT: 4.0,  # short ones
     }
 )

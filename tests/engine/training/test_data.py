@@ -173,6 +173,21 @@ def test_a_question_alone_is_answered_in_text_when_the_system_says_so() -> None:
     assert all(not tokenizer().vocabulary.is_audio(i) for s in drawn for i in s.ids)
 
 
+def test_a_spoken_question_is_answered_in_text_when_the_system_says_so() -> None:
+    data = SpeechData(rows(), tokenizer(), OPTIONS)
+    vocab = tokenizer().vocabulary
+    for n in range(10):
+        sample = data.draw(Task.SPOKEN_TEXT, random.Random(n))
+        assert TEXT_ONLY_SYSTEM in tokenizer().decode(list(sample.ids))
+        heard = [i for i, label in zip(sample.ids, sample.labels, strict=True) if label == IGNORED]
+        answered = [label for label in sample.labels if label != IGNORED]
+        assert any(map(vocab.is_audio, heard))
+        assert not any(map(vocab.is_audio, answered))
+        question = tokenizer().decode(list(sample.said))
+        (row,) = {row.answer for row in rows() if row.text == question}
+        assert tokenizer().decode(answered).startswith(row)
+
+
 def test_shuffled_phrases_are_heard_but_not_read() -> None:
     shuffled = replace(rows()[0], text="Two of say.", kind="shuffled", answer="", subject="")
     data = SpeechData((shuffled,), tokenizer(), OPTIONS)
