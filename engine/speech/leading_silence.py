@@ -7,7 +7,7 @@ the first words of the text are there to be spoken. Nobody has to listen to them
 import numpy as np
 from numpy.typing import NDArray
 
-_SILENT = 0.004  # -48 dB of full scale, below the softest consonant of a speaking voice
+_SILENT = 0.004  # -48 dB of full scale
 _ONSET_S = 0.02  # kept before the first sample that is not silent
 _MOST_S = 0.6
 

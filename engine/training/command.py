@@ -49,7 +49,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--part", action="append", default=[], choices=[p.value for p in Part])
     parser.add_argument("--quick", action="store_true", help="a few steps of everything")
     parser.add_argument("--takes", type=int, help="audio token sequences of every training clip")
-    parser.add_argument("--stage-minutes", type=float, nargs=5, metavar="M")
+    parser.add_argument(
+        "--stage-minutes", type=float, nargs=5, metavar="M", help="of stages 0 to 4"
+    )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     return parser

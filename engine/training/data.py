@@ -13,16 +13,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from engine.chat_template import TEXT_ONLY_SYSTEM, asr_turn, training_ids, tts_turn
 from engine.conversation import Conversation, Role, Turn
 from engine.errors import TrainingDataError
 from engine.text_tokenizer import TextTokenizer
+from engine.training.nano.topics import FINAL_MARKS
 from engine.training.packing import Batch, Sample, Task, pad, rows_by_length
 
-_FINAL_MARKS = "?.!\uff1f\u3002\uff01"  # the last three are the full-width ones of Chinese
+Reword: TypeAlias = Callable[[str, str, random.Random], str]
+"""A question and its language -> the same in other words."""
 
+Exercise: TypeAlias = Callable[[random.Random], tuple[str, str, str]]
+"""Draws a question to be read, its answer and their language."""
 
 _TEXT_ONLY = Turn(Role.SYSTEM, TEXT_ONLY_SYSTEM)
 
@@ -86,11 +90,9 @@ class DataOptions:
     blur_chance: float = 0.15  # that a token heard turns into one that sounds alike
     alike: Sequence[Sequence[int]] = ()  # per audio token: those that sound most like it
     more_turns_chance: float = 0.15  # that an exchange follows another one
-    reword: Callable[[str, str, random.Random], str] | None = (
-        None  # of a question typed: text, lang
-    )
-    reword_chance: float = 0.5
-    exercise: Callable[[random.Random], tuple[str, str, str]] | None = None  # text, answer, lang
+    reword: Reword | None = None
+    reword_chance: float = 0.5  # of a typed question
+    exercise: Exercise | None = None
     exercise_chance: float = 0.6  # of a text alone
     subject_weights: Mapping[tuple[str, str], float] = field(default_factory=dict)
     max_tokens: int = 512
@@ -227,7 +229,7 @@ class SpeechData:
             text = reword(text, lang, rng)
         if rng.random() < 0.3:
             text = text.lower()
-        return text.rstrip(_FINAL_MARKS) if rng.random() < 0.3 else text
+        return text.rstrip(FINAL_MARKS) if rng.random() < 0.3 else text
 
     def _is_target(self, row: TokenRow) -> bool:
         """Whether a row is spoken by the voice that answers."""

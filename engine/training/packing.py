@@ -23,7 +23,7 @@ class Task(Enum):
     SPOKEN_QA = "spoken_qa"  # spoken question -> text and speech
     SPOKEN_TEXT = "spoken_text"  # spoken question -> text alone, in half the tokens
     TEXT_QA = "text_qa"  # typed question -> text and speech
-    TEXT = "text"  # text alone
+    TEXT = "text"  # text alone: read, or asked and answered
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,9 +143,7 @@ def _make(order: _Order) -> tuple[np.ndarray, int, Clip]:
 
 
 def _question_order(seed: int, index: int) -> _Order:
-    rng = random.Random(f"{seed} question {index}")
-    lang = "en" if rng.random() < _ENGLISH_SHARE else "zh"
-    voice = draw_training_voice(lang, rng)
+    rng, lang, voice = _speaker(f"{seed} question {index}")
     spoken = f"{seed} voice {index}"
     if rng.random() < _SENTENCE_SHARE:
         text = draw_sentence(lang, Split.TRAIN, rng)
@@ -155,9 +153,7 @@ def _question_order(seed: int, index: int) -> _Order:
 
 
 def _variation_order(seed: int, index: int) -> _Order:
-    rng = random.Random(f"{seed} variation {index}")
-    lang = "en" if rng.random() < _ENGLISH_SHARE else "zh"
-    voice = draw_training_voice(lang, rng)
+    rng, lang, voice = _speaker(f"{seed} variation {index}")
     spoken = f"{seed} variation voice {index}"
     if rng.random() < _SHUFFLED_SHARE:
         text = shuffled(lang, rng)
@@ -165,6 +161,13 @@ def _variation_order(seed: int, index: int) -> _Order:
     exchange = draw_exchange(lang, Split.TRAIN, rng)
     exchange = replace(exchange, question=reworded(exchange.question, lang, rng))
     return _asked(exchange, voice, Split.TRAIN, spoken)
+
+
+def _speaker(seed: str) -> tuple[random.Random, str, Voice]:
+    """Who speaks which language, and the randomness that decides what."""
+    rng = random.Random(seed)
+    lang = "en" if rng.random() < _ENGLISH_SHARE else "zh"
+    return rng, lang, draw_training_voice(lang, rng)
 
 
 def _asked(exchange: Exchange, voice: Voice, split: Split, seed: str) -> _Order:

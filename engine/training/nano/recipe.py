@@ -159,7 +159,7 @@ FULL = Recipe(
     vocoder=RunConfig(steps=_MANY, lr=8e-4, betas=(0.8, 0.99), eval_every=500, max_minutes=40.0),
     stages=nano_stages((20.0, 120.0, 20.0, 60.0, 60.0)),
 )
-"""What ``train nano`` makes: about half a day on two cores."""
+"""What ``train nano`` makes; its limits add up to seven hours, besides clips and tokens."""
 
 
 def shortened(recipe: Recipe, steps: int) -> Recipe:

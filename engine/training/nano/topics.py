@@ -11,6 +11,9 @@ from engine.training.nano.voices import Split
 
 Item = dict[str, str]
 
+FINAL_MARKS = "?.!\uff1f\u3002\uff01"
+"""The marks at the end of a sentence; the last three are the full-width ones of Chinese."""
+
 
 @dataclass(frozen=True, slots=True)
 class Exchange:

@@ -12,7 +12,7 @@ import re
 from functools import cache
 
 from engine.training.nano.corpus import draw_sentence, exchanges
-from engine.training.nano.topics import capitalised, words
+from engine.training.nano.topics import FINAL_MARKS, capitalised, words
 from engine.training.nano.voices import Split
 
 _OPENINGS = {
@@ -32,7 +32,6 @@ _SPARE = {
 }
 _FRAME_CHANCE = 0.45  # of an opening; an ending is half as frequent
 _SPARE_CHANCE = 0.12  # of each word that can be spared
-_FINAL_MARKS = "?.!？。！"
 
 _N_PIECES = (2, 4)
 _PIECE_LENGTH = {"en": (1, 3), "zh": (1, 5)}  # words, characters
@@ -59,7 +58,7 @@ def shuffled(lang: str, rng: random.Random) -> str:
 
 
 def _reworded(question: str, lang: str, rng: random.Random) -> str:
-    mark = question[-1] if question[-1] in _FINAL_MARKS else ""
+    mark = question[-1] if question[-1] in FINAL_MARKS else ""
     rest = question.removesuffix(mark)
 
     def spared(match: re.Match[str]) -> str:
@@ -89,7 +88,7 @@ def _words_of(text: str, lang: str) -> list[str]:
     """Words without marks; a capital stays only on what always has one."""
     if lang == "zh":
         return words(text, lang)
-    found = [word.strip(",;:" + _FINAL_MARKS) for word in text.split()]
+    found = [word.strip(",;:" + FINAL_MARKS) for word in text.split()]
     return [w if i or w in _names(lang) else w[:1].lower() + w[1:] for i, w in enumerate(found)]
 
 
