@@ -45,7 +45,7 @@ from engine.training.trainer import run
 
 logger = logging.getLogger("engine.training")
 
-STORES = ("questions", "variations", "answers", "test")
+STORES = ("questions", "variations", "strangers", "answers", "test")
 
 _TOKENIZER_HELD_OUT = 160  # clips
 _FLOW_HELD_OUT = 24

@@ -1,9 +1,10 @@
 """Makes the clip stores that nano is trained and tested on, from nothing, resumable at every clip.
 
-Four stores in one folder: ``questions`` (questions and general sentences in many training voices,
-16 kHz), ``variations`` (reworded questions and shuffled phrases, the same), ``answers`` (every
-answer, and general sentences, in the answer voices, 22.05 kHz) and ``test`` (unseen questions and
-sentences in voices never trained on, 16 kHz). Text, voice, pitch and speed of clip n follow from
+Five stores in one folder: ``questions`` (questions and general sentences in many training voices,
+16 kHz), ``variations`` (reworded questions and shuffled phrases, the same), ``strangers`` (the like
+of these in English, in voices that networks speak), ``answers`` (every answer, and general
+sentences, in the answer voices, 22.05 kHz) and ``test`` (unseen questions and sentences in voices
+never trained on, 16 kHz). Text, voice, pitch and speed of clip n follow from
 the seed and n alone, so an interrupted run goes on as if nothing had happened; only the breath
 noise of a voice is its program's own.
 """
@@ -37,6 +38,7 @@ from engine.training.nano.voices import (
     LANGUAGES,
     Split,
     Voice,
+    draw_network_voice,
     draw_test_voice,
     draw_training_voice,
 )
@@ -66,6 +68,7 @@ class ClipCounts:
 
     questions: int = 25000
     variations: int = 16000
+    strangers: int = 2000
     answer_sentences: int = 1500  # a language, beside every answer
     test_questions: int = 300  # a language
     test_sentences: int = 100  # a language
@@ -88,7 +91,7 @@ class _Order:
 
 
 def prepare_clips(folder: Path, counts: ClipCounts, workers: int = 1, seed: int = 42) -> None:
-    """Fills the three stores up to these counts; the first questions come before all else."""
+    """Fills the stores up to these counts; the first questions come before all else."""
     answers = list(_answer_orders(counts))
     question = partial(_question_order, seed)
     _fill(folder / "questions", min(_FIRST_QUESTIONS, counts.questions), question, workers)
@@ -96,6 +99,7 @@ def prepare_clips(folder: Path, counts: ClipCounts, workers: int = 1, seed: int 
     _fill(folder / "answers", len(answers), answers.__getitem__, workers)
     _fill(folder / "questions", counts.questions, question, workers)
     _fill(folder / "variations", counts.variations, partial(_variation_order, seed), workers)
+    _fill(folder / "strangers", counts.strangers, partial(_stranger_order, seed), workers)
 
 
 def prepare_test_clips(folder: Path, counts: ClipCounts, workers: int = 1, seed: int = 42) -> None:
@@ -154,7 +158,16 @@ def _question_order(seed: int, index: int) -> _Order:
 
 def _variation_order(seed: int, index: int) -> _Order:
     rng, lang, voice = _speaker(f"{seed} variation {index}")
-    spoken = f"{seed} variation voice {index}"
+    return _varied(lang, voice, f"{seed} variation voice {index}", rng)
+
+
+def _stranger_order(seed: int, index: int) -> _Order:
+    rng = random.Random(f"{seed} stranger {index}")
+    voice = draw_network_voice(rng)
+    return _varied("en", voice, f"{seed} stranger voice {index}", rng)
+
+
+def _varied(lang: str, voice: Voice, spoken: str, rng: random.Random) -> _Order:
     if rng.random() < _SHUFFLED_SHARE:
         text = shuffled(lang, rng)
         return _Order(text, lang, voice, "shuffled", Split.TRAIN, QUESTION_RATE, spoken)

@@ -1,4 +1,5 @@
-"""Text to samples in any voice: espeak and flite as libraries, festival as a waiting process.
+"""Text to samples in any voice: espeak and flite as libraries, festival as a waiting process,
+networks on ONNX Runtime.
 
 Every clip comes back mono, with its silent ends trimmed to a few hundredths of a second and at one
 loudness, so that level and margins are the augmentation's choice and no voice's mark.
@@ -17,6 +18,7 @@ import numpy as np
 import soundfile
 
 from engine.training.nano.espeak import espeak
+from engine.training.nano.network_voices import joe, kokoro
 from engine.training.nano.phonemes import pinyin_syllables
 from engine.training.nano.voices import SpeechEngineName, Voice
 
@@ -40,6 +42,12 @@ def synthesise(text: str, voice: Voice, rng: random.Random | None = None) -> tup
             samples, sample_rate = _flite().speak(text, voice.code, pitch, rate)
         case SpeechEngineName.FESTIVAL:
             samples, sample_rate = _festival().speak(text, voice.code, pitch, rate)
+        case SpeechEngineName.PIPER:
+            samples = joe().speak(text, rate, liveliness)
+            sample_rate = joe().sample_rate
+        case SpeechEngineName.KOKORO:
+            samples = kokoro().speak(text, voice.code, rate)
+            sample_rate = kokoro().sample_rate
         case _:
             assert_never(voice.engine)
     return level(trim(samples.astype(np.float32) / 32768.0, sample_rate)), sample_rate

@@ -55,7 +55,9 @@ def test_test_clips_ask_unseen_questions_in_unseen_voices(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engine.training.nano.prepare.answer_alternatives", lambda lang: ())
-    counts = ClipCounts(6, variations=8, answer_sentences=1, test_questions=4, test_sentences=2)
+    counts = ClipCounts(
+        6, variations=8, strangers=4, answer_sentences=1, test_questions=4, test_sentences=2
+    )
     prepare_clips(tmp_path, counts)
     test, questions = ClipStore(tmp_path / "test"), ClipStore(tmp_path / "questions")
     assert (len(test), len(questions), len(ClipStore(tmp_path / "answers"))) == (12, 6, 2)
@@ -67,7 +69,10 @@ def test_test_clips_ask_unseen_questions_in_unseen_voices(
         assert samples[pause : 2 * pause].max() > 0.01
     variations = ClipStore(tmp_path / "variations")
     assert {clip.kind for clip in variations.clips()} == {"question", "shuffled"}
-    heard = {clip.voice for store in (questions, variations) for clip in store.clips()}
+    strangers = ClipStore(tmp_path / "strangers")
+    assert len(strangers) == 4
+    assert {clip.lang for clip in strangers.clips()} == {"en"}
+    heard = {c.voice for store in (questions, variations, strangers) for c in store.clips()}
     assert heard.isdisjoint(clip.voice for clip in test.clips())
     trained = {e.question for lang in LANGUAGES for e in exchanges(lang, Split.TRAIN)}
     trained |= {clip.text for clip in variations.clips()}

@@ -9,6 +9,7 @@ from engine.training.nano.voices import (
     LANGUAGES,
     SpeechEngineName,
     Split,
+    draw_network_voice,
     draw_test_voice,
     draw_training_voice,
     test_voices,
@@ -48,6 +49,12 @@ def test_draws_stay_in_their_split_and_repeat_with_their_seed(lang: str) -> None
         assert voice in training_voices(lang)
         assert voice == draw_training_voice(lang, random.Random(number))
         assert draw_test_voice(lang, random.Random(number)) in test_voices(lang)
+
+
+def test_networks_speak_in_several_training_voices() -> None:
+    drawn = {draw_network_voice(random.Random(number)) for number in range(100)}
+    assert drawn <= set(training_voices("en"))
+    assert len(drawn) == 6
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
