@@ -32,7 +32,7 @@ from engine.events import (
 from engine.generate import DecodeState, generate
 from engine.interleave import AudioGroup, Deinterleaver, Text
 from engine.models.decoder import Decoder
-from engine.modes import ForwardSchedule, InferenceMode
+from engine.modes import InferenceMode
 from engine.requests import ReplyRequest, Task
 from engine.sampling_params import SamplingParams
 from engine.speech.decoder import SpeechDecoder
@@ -178,7 +178,7 @@ class SpeechEngine:
         reply.stamp("encode")
         ids, params = self._prompt(request, codes)
         vocabulary = self.text_tokenizer.vocabulary
-        schedule = ForwardSchedule(request.mode.pairs, self.lm.config.depth)
+        schedule = request.mode.schedule(self.lm.config.depth)
         steps = generate(
             self.lm,
             ids,

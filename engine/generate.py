@@ -6,7 +6,6 @@ has not used. Nothing is computed twice and tokens of a module are final.
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -16,17 +15,9 @@ from engine.errors import RequestError
 from engine.models.decoder import Decoder
 from engine.models.kv_cache import KVCache
 from engine.models.speech_lm import SpeechLM
-from engine.modes import MAIN, ForwardSchedule
+from engine.modes import MAIN, ForwardSchedule, Step
 from engine.sampling import sample
 from engine.sampling_params import SamplingParams
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One new token and its maker: 0 for the main LLM, k for MCTP module k."""
-
-    token_id: int
-    maker: int
 
 
 class DecodeState:
@@ -96,9 +87,27 @@ class DecodeState:
 
     def next_logits(self, decoder: Decoder, maker: int) -> Tensor:
         """Logits (V,) of the next token as ``maker`` makes it; feeds that network what it lacks."""
-        start, stop = self.cache.length(maker), self._n_tokens - maker
+        return decoder.logits(self.feed(decoder, maker)[-1:])[0]
+
+    def last_logits(self, decoder: Decoder, n_rows: int) -> Tensor:
+        """The main LLM's logits (n_rows, V) after each of the last ``n_rows`` tokens, all unseen.
+
+        Feeds the backbone what it lacks.
+        """
+        states = self.feed(decoder, MAIN)
+        assert n_rows <= states.shape[0], f"{n_rows} rows of {states.shape[0]} that were fed"
+        return decoder.logits(states[-n_rows:])
+
+    def feed(self, decoder: Decoder, maker: int, n_tokens: int | None = None) -> Tensor:
+        """Feeds one network what it lacks of the first ``n_tokens`` tokens (None: of all).
+
+        Returns the states (S, D), or only the last one, that came of it; they stay valid until the
+        next step.
+        """
+        n_tokens = self._n_tokens if n_tokens is None else n_tokens
+        start, stop = self.cache.length(maker), n_tokens - maker
         assert start < stop, f"level {maker} has nothing new to feed"
-        ids = self._ids[start + maker : self._n_tokens]
+        ids = self._ids[start + maker : n_tokens]
         if maker == MAIN:
             states = decoder.main_step(ids, self.cache)
         else:
@@ -107,7 +116,7 @@ class DecodeState:
             states = decoder.mctp_step(maker, ids, before, self.cache)
         if maker < len(self._states):
             self._states[maker][start:stop] = states
-        return decoder.logits(states[-1:])[0]
+        return states
 
 
 def _grown(rows: Tensor, n_rows: int) -> Tensor:

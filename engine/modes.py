@@ -25,6 +25,10 @@ class InferenceMode(Enum):
         """Main LLM steps, MCTP steps, main LLM steps, MCTP steps, ..."""
         return _PAIRS[self]
 
+    def schedule(self, depth: int) -> "ForwardSchedule":
+        """The mode's schedule for a model that has ``depth`` MCTP modules."""
+        return ForwardSchedule(self.pairs, depth)
+
 
 _PAIRS = {
     InferenceMode.VANILLA: (8192, 0),
@@ -32,6 +36,14 @@ _PAIRS = {
     InferenceMode.BOOST: (1, 10, 4, 10),
     InferenceMode.TURBO: (1, 10),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One new token and its maker: 0 for the main LLM, k for MCTP module k."""
+
+    token_id: int
+    maker: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from engine.config import ModelConfig
 from engine.generate import DecodeState, generate
 from engine.models.decoder import Decoder
 from engine.models.speech_lm import SpeechLM, initialise
-from engine.modes import ForwardSchedule, InferenceMode
+from engine.modes import InferenceMode
 from engine.sampling_params import SamplingParams
 
 PROMPT_LENGTH = 32
@@ -93,7 +93,7 @@ def first_audio_ms(
 def _time_reply(
     decoder: Decoder, mode: InferenceMode, n_tokens: int, prompt_length: int, clock: Clock
 ) -> float:
-    schedule = ForwardSchedule(mode.pairs, decoder.config.depth)
+    schedule = mode.schedule(decoder.config.depth)
     params = SamplingParams(max_new_tokens=n_tokens)
     prompt = [n % decoder.config.vocab_size for n in range(prompt_length)]
     state = DecodeState(decoder, prompt_length + n_tokens)

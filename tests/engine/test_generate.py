@@ -10,10 +10,10 @@ import engine.models.decoder as decoder_module
 from engine.cancel import CancelToken
 from engine.config import ModelConfig
 from engine.errors import RequestError
-from engine.generate import DecodeState, Step, generate
+from engine.generate import DecodeState, generate
 from engine.models.decoder import Decoder
 from engine.models.speech_lm import SpeechLM, initialise
-from engine.modes import MAIN, ForwardSchedule, InferenceMode
+from engine.modes import MAIN, ForwardSchedule, InferenceMode, Step
 from engine.sampling_params import SamplingParams
 from tests.engine.uncached import uncached_logits
 
@@ -42,7 +42,7 @@ def decoder(model: SpeechLM) -> Decoder:
 
 
 def schedule(mode: InferenceMode, decoder: Decoder) -> ForwardSchedule:
-    return ForwardSchedule(mode.pairs, decoder.config.depth)
+    return mode.schedule(decoder.config.depth)
 
 
 def tokens(steps: Iterator[Step]) -> list[int]:

@@ -6,7 +6,7 @@ from engine.modes import MAIN, ForwardSchedule, InferenceMode
 
 
 def makers(mode: InferenceMode, n: int, depth: int = 10) -> list[int]:
-    schedule = ForwardSchedule(mode.pairs, depth)
+    schedule = mode.schedule(depth)
     return [schedule.maker(index) for index in range(n)]
 
 
@@ -19,7 +19,7 @@ def test_modes_are_named_as_published() -> None:
 
 
 def test_vanilla_uses_only_the_main_llm_however_long_the_reply() -> None:
-    schedule = ForwardSchedule(InferenceMode.VANILLA.pairs, 10)
+    schedule = InferenceMode.VANILLA.schedule(10)
     assert {schedule.maker(n) for n in (0, 1, 8191, 8192, 100_000)} == {MAIN}
 
 
