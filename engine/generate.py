@@ -2,7 +2,8 @@
 
 Every new token is made by the network its schedule names. A main step feeds the backbone all tokens
 it has not cached; a step of MCTP module k feeds that module every state of the level before that it
-has not used. Nothing is computed twice and tokens of a module are final.
+has not used. Nothing is computed twice and tokens of a module are final; ``verified.py`` has the
+loop in which they are drafts.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -18,6 +19,7 @@ from engine.models.speech_lm import SpeechLM
 from engine.modes import MAIN, ForwardSchedule, Step
 from engine.sampling import sample
 from engine.sampling_params import SamplingParams
+from engine.verified import VerifiedLoop
 
 
 class DecodeState:
@@ -149,6 +151,12 @@ def generate(
     state.keep_common_prefix(prompt_ids)
     state.reserve(len(prompt_ids) + params.max_new_tokens)
     generator = torch.Generator(decoder.device).manual_seed(params.seed)
+    if schedule.is_verified:
+        cancel = cancel or CancelToken()
+        yield from VerifiedLoop(
+            decoder, state, schedule, params, generator, cancel, eos_ids
+        ).steps()
+        return
     for n in range(params.max_new_tokens):
         if cancel is not None and cancel.is_cancelled:
             return

@@ -38,7 +38,7 @@ LAYERS = (
         *("engine/config.py", "engine/checkpoint.py", "engine/device.py"),
     ),
     (
-        *("engine/sampling.py", "engine/drafts.py", "engine/generate.py"),
+        *("engine/sampling.py", "engine/drafts.py", "engine/verified.py", "engine/generate.py"),
         *("engine/loading.py", "engine/engine.py"),
     ),
     ("engine/training/", "engine/evaluation/", "engine/benchmarks/"),

@@ -118,7 +118,7 @@ def test_answers_are_played_alone_and_one_after_the_other(
     assert results is not None
     for button in results.findChildren(QToolButton):
         button.click()
-    assert len(around.posted) == 4
+    assert len(around.posted) == 5
     first, second = results.findChildren(QComboBox)
     assert [first.currentText(), second.currentText()] == ["Vanilla", "Boost"]
     both, stop = results.findChildren(QPushButton)

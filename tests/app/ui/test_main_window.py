@@ -123,7 +123,7 @@ def test_the_mode_is_switched_in_the_middle_of_a_conversation(around: Surroundin
 
 def test_each_mode_has_a_key(around: Surroundings) -> None:
     window = around.ready_window()
-    for key, mode in zip("1234", InferenceMode, strict=True):
+    for key, mode in zip("12345", InferenceMode, strict=True):
         QTest.keyClick(window, getattr(Qt.Key, f"Key_{key}"), Qt.KeyboardModifier.AltModifier)
         assert window.header.mode.currentText() == mode.value.title()
     assert around.posted == [SetMode(mode) for mode in InferenceMode]
