@@ -105,6 +105,9 @@ ENGLISH = Strings(
         "stutters.",
         underruns="underruns",
         underruns_hint="How often the speaker ran out of sound during the answer.",
+        drafts_accepted="drafts accepted",
+        drafts_accepted_hint="In Verified mode: how many tokens of the MCTP modules the main model "
+        "would have said too.",
         percentiles="{mode} p50 / p95 ({n})",
         percentiles_hint="Mouth to ear, over the number of spoken turns in brackets: half of them, "
         "and 95 in 100, were at least this fast.",
@@ -250,6 +253,7 @@ ENGLISH = Strings(
         first_sound="First sound",
         tokens_per_s="Tokens/s",
         speed_up="Speed-up",
+        drafts_accepted="Drafts accepted",
         answer="Answer",
         play="Play {mode}",
         listen="Compare by ear",

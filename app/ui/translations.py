@@ -109,6 +109,8 @@ class LatencyStrings:
     real_time_factor_hint: str
     underruns: str
     underruns_hint: str
+    drafts_accepted: str
+    drafts_accepted_hint: str
     percentiles: str
     percentiles_hint: str
     no_percentiles: str
@@ -266,6 +268,7 @@ class LabStrings:
     first_sound: str
     tokens_per_s: str
     speed_up: str
+    drafts_accepted: str
     answer: str
     play: str
     listen: str

@@ -31,15 +31,17 @@ def test_every_reply_is_one_line_with_its_setting() -> None:
 
 def test_the_figures_are_those_of_the_replies() -> None:
     rows = rows_of(lab(FakeEngine(FakeClock())))
-    vanilla, turbo = (
+    vanilla, turbo, verified = (
         next(row for row in rows if row["mode"] == mode.value)
-        for mode in (InferenceMode.VANILLA, InferenceMode.TURBO)
+        for mode in (InferenceMode.VANILLA, InferenceMode.TURBO, InferenceMode.VERIFIED)
     )
     stages = ("encode_ms", "prefill_ms", "first_audio_tokens_ms", "first_chunk_ms")
     assert [float(vanilla[stage]) for stage in stages] == pytest.approx([50, 30, 200, 20])
     assert float(vanilla["first_sound_ms"]) == pytest.approx(300)
     assert float(vanilla["speed_up"]) == pytest.approx(1)
     assert float(turbo["speed_up"]) == pytest.approx(1100 / 350, abs=1e-3)
+    assert (verified["drafts"], verified["drafts_accepted"]) == ("40", "30")
+    assert (vanilla["drafts"], vanilla["drafts_accepted"]) == ("0", "0")
     assert float(turbo["real_time_factor"]) == pytest.approx(0.7)
     assert (turbo["tokens"], turbo["audio_tokens"], turbo["audio_s"]) == ("40", "30", "0.5")
 

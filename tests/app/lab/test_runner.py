@@ -23,7 +23,15 @@ from engine.events import (
 from engine.modes import InferenceMode
 from engine.requests import ReplyRequest
 from engine.sampling_params import SamplingParams
-from tests.app.lab.fakes import N_TOKENS, FakeClock, FakeEngine, lab, samples_of
+from tests.app.lab.fakes import (
+    N_ACCEPTED,
+    N_DRAFTS,
+    N_TOKENS,
+    FakeClock,
+    FakeEngine,
+    lab,
+    samples_of,
+)
 
 MODES = [mode.value for mode in InferenceMode]
 N_MODES = len(MODES)
@@ -95,6 +103,13 @@ def test_speed_is_compared_with_vanilla(engine: FakeEngine) -> None:
     assert result.speed_up(verified) == pytest.approx(2)
     assert result.sooner(boost) == pytest.approx(300 / 180)
     assert boost.real_time_factor == Spread(*[pytest.approx(1.0)] * 3)
+
+
+def test_accepted_drafts_are_counted_over_all_replies(engine: FakeEngine) -> None:
+    *others, verified = lab(engine).modes
+    assert verified.mode is InferenceMode.VERIFIED
+    assert verified.acceptance_rate == pytest.approx(N_ACCEPTED / N_DRAFTS)
+    assert [mode.acceptance_rate for mode in others] == [None] * (N_MODES - 1)
 
 
 def test_the_answers_are_kept_whole(engine: FakeEngine) -> None:

@@ -132,6 +132,16 @@ def test_answers_are_played_alone_and_one_after_the_other(
     assert np.array_equal(played.samples[: len(alone.samples)], alone.samples)
 
 
+def test_the_share_of_accepted_drafts_is_told_where_there_are_drafts(
+    lab: LabDialog, around: Surroundings
+) -> None:
+    finish(around)
+    results = lab.findChild(LabResults)
+    assert results is not None
+    shares = [label.text() for label in results.findChildren(QLabel) if "%" in label.text()]
+    assert shares == ["75%"]
+
+
 def test_a_result_is_exported_and_a_full_disk_is_told(
     lab: LabDialog, around: Surroundings, tmp_path: Path
 ) -> None:

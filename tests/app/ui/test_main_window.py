@@ -409,6 +409,20 @@ def test_the_latency_of_the_chosen_turn_is_shown_beside_the_model_only_figure(
     assert window.latency.figures[0] == "525 ms"
 
 
+def test_a_verified_turn_says_how_many_drafts_were_accepted(around: Surroundings) -> None:
+    window = around.ready_window()
+    finished = record(1, mode=InferenceMode.VERIFIED)
+    assert finished.stats is not None
+    figures = dataclasses.replace(finished.stats, n_drafts=40, n_drafts_accepted=30)
+    window.apply(UserSpoke(1, Origin.SPOKEN))
+    window.apply(TurnFinished(dataclasses.replace(finished, stats=figures)))
+    assert window.latency.drafts_accepted == "75%"
+    window.apply(UserSpoke(2, Origin.SPOKEN))
+    assert window.latency.drafts_accepted is None
+    window.apply(TurnFinished(record(2)))
+    assert window.latency.drafts_accepted is None
+
+
 def test_percentiles_are_shown_for_every_mode(around: Surroundings) -> None:
     window = around.ready_window()
     for turn_id, mode in enumerate(InferenceMode, start=1):
