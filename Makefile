@@ -13,7 +13,7 @@ help:
 	@echo "make screenshots  pictures of the window, in build/screenshots"
 	@echo "make train      makes the built-in model from nothing (hours)"
 	@echo "make evaluate   measures it on the held-out test set"
-	@echo "make bench      speed of all four modes on this machine"
+	@echo "make bench      speed of every mode on this machine"
 
 setup:
 	@packaging/setup.sh run

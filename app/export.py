@@ -110,6 +110,8 @@ def _tree(turn: TurnRecord) -> dict[str, object]:
         "underruns": turn.underruns,
         "stamps_s": dataclasses.asdict(turn.stamps),
         "tokens": None if stats is None else stats.n_tokens,
+        "drafts": None if stats is None else stats.n_drafts,
+        "drafts_accepted": None if stats is None else stats.n_drafts_accepted,
         "audio_seconds": None if stats is None else stats.audio_seconds,
         "timings_ms": None if stats is None else dataclasses.asdict(stats.timings_ms),
     }

@@ -145,7 +145,7 @@ class ModeLab:
         self._cancel = CancelToken()
 
     def start(self, question: Recording | Path, repeats: int) -> None:
-        """Runs the question through all four modes, ``repeats`` times each."""
+        """Runs the question through every mode, ``repeats`` times each."""
         self._cancel = CancelToken()
         model = self._model()
 

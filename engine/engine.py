@@ -32,7 +32,7 @@ from engine.events import (
 from engine.generate import DecodeState, generate
 from engine.interleave import AudioGroup, Deinterleaver, Text
 from engine.models.decoder import Decoder
-from engine.modes import ForwardSchedule, InferenceMode
+from engine.modes import InferenceMode, Step
 from engine.requests import ReplyRequest, Task
 from engine.sampling_params import SamplingParams
 from engine.speech.decoder import SpeechDecoder
@@ -179,7 +179,7 @@ class SpeechEngine:
         reply.stamp("encode")
         ids, params = self._prompt(request, codes)
         vocabulary = self.text_tokenizer.vocabulary
-        schedule = ForwardSchedule(request.mode.pairs, self.lm.config.depth)
+        schedule = request.mode.schedule(self.lm.config.depth)
         steps = generate(
             self.lm,
             ids,
@@ -195,7 +195,7 @@ class SpeechEngine:
                 reply.stamp("prefill")  # drawing the token from its logits takes no time
                 reply.stamp("first_token")
                 stopped = step.token_id in vocabulary.eos_ids
-                yield from reply.push(step.token_id)
+                yield from reply.push(step)
                 if stopped or cancel.is_cancelled:
                     break
         if cancel.is_cancelled and not stopped:
@@ -257,6 +257,8 @@ class _Reply:
         self._codes: list[int] = []
         self._n_text_tokens = 0
         self._n_decoded = 0  # samples, the silence left out at the beginning included
+        self._n_drafts = 0
+        self._n_drafts_accepted = 0
         self._n_samples = 0
         self._n_given = 0  # audio tokens that were given out with their chunks
 
@@ -266,10 +268,12 @@ class _Reply:
             at = 1000 * (self._clock() - self._started)
             self._timings = dataclasses.replace(self._timings, **{stage: at})
 
-    def push(self, token_id: int) -> Iterator[EngineEvent]:
+    def push(self, step: Step) -> Iterator[EngineEvent]:
         """Takes the next token and gives out what it completes."""
         self.n_tokens += 1
-        match self._deinterleaver.push(token_id):
+        self._n_drafts += step.n_drafts
+        self._n_drafts_accepted += step.is_accepted
+        match self._deinterleaver.push(step.token_id):
             case Text(text_id):
                 self._n_text_tokens += 1
                 yield from self._give_text(self._text_stream.push(text_id))
@@ -296,6 +300,8 @@ class _Reply:
                 n_tokens=self.n_tokens,
                 n_text_tokens=self._n_text_tokens,
                 n_audio_tokens=len(self._codes),
+                n_drafts=self._n_drafts,
+                n_drafts_accepted=self._n_drafts_accepted,
                 audio_seconds=self._n_samples / self._decoder.sample_rate,
                 text="".join(self._text),
                 audio_codes=tuple(self._codes),

@@ -6,6 +6,7 @@ to a cancelled turn. A reply ends with exactly one ``ReplyEnded`` or ``EngineFai
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
@@ -45,6 +46,8 @@ class ReplyStats:
     """A finished reply in full: what was said, how much of it, and when.
 
     ``question_codes`` are the audio tokens of the question, for the conversation's next turn.
+    ``n_drafts`` counts the drafts that a verified reply had checked, and ``n_drafts_accepted``
+    those among its tokens; in other modes there are none.
     """
 
     timings_ms: TimingsMs
@@ -55,6 +58,8 @@ class ReplyStats:
     text: str
     audio_codes: tuple[int, ...]
     question_codes: tuple[int, ...] = ()
+    n_drafts: int = 0
+    n_drafts_accepted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +110,15 @@ class EngineFailed:
 
     turn_id: int
     message: str
+
+
+def acceptance_rate(replies: Iterable[ReplyStats]) -> float | None:
+    """The share of these replies' drafts that were accepted; None where none were made."""
+    n_drafts = n_accepted = 0
+    for reply in replies:
+        n_drafts += reply.n_drafts
+        n_accepted += reply.n_drafts_accepted
+    return n_accepted / n_drafts if n_drafts else None
 
 
 EngineEvent: TypeAlias = Loading | TextDelta | AudioChunk | ReplyEnded | EngineFailed

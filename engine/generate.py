@@ -2,11 +2,11 @@
 
 Every new token is made by the network its schedule names. A main step feeds the backbone all tokens
 it has not cached; a step of MCTP module k feeds that module every state of the level before that it
-has not used. Nothing is computed twice and tokens of a module are final.
+has not used. Nothing is computed twice and tokens of a module are final; ``verified.py`` has the
+loop in which they are drafts.
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -16,17 +16,10 @@ from engine.errors import RequestError
 from engine.models.decoder import Decoder
 from engine.models.kv_cache import KVCache
 from engine.models.speech_lm import SpeechLM
-from engine.modes import MAIN, ForwardSchedule
+from engine.modes import MAIN, ForwardSchedule, Step
 from engine.sampling import sample
 from engine.sampling_params import SamplingParams
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One new token and its maker: 0 for the main LLM, k for MCTP module k."""
-
-    token_id: int
-    maker: int
+from engine.verified import VerifiedLoop
 
 
 class DecodeState:
@@ -96,9 +89,27 @@ class DecodeState:
 
     def next_logits(self, decoder: Decoder, maker: int) -> Tensor:
         """Logits (V,) of the next token as ``maker`` makes it; feeds that network what it lacks."""
-        start, stop = self.cache.length(maker), self._n_tokens - maker
+        return decoder.logits(self.feed(decoder, maker)[-1:])[0]
+
+    def last_logits(self, decoder: Decoder, n_rows: int) -> Tensor:
+        """The main LLM's logits (n_rows, V) after each of the last ``n_rows`` tokens, all unseen.
+
+        Feeds the backbone what it lacks.
+        """
+        states = self.feed(decoder, MAIN)
+        assert n_rows <= states.shape[0], f"{n_rows} rows of {states.shape[0]} that were fed"
+        return decoder.logits(states[-n_rows:])
+
+    def feed(self, decoder: Decoder, maker: int, n_tokens: int | None = None) -> Tensor:
+        """Feeds one network what it lacks of the first ``n_tokens`` tokens (None: of all).
+
+        Returns the states (S, D), or only the last one, that came of it; they stay valid until the
+        next step.
+        """
+        n_tokens = self._n_tokens if n_tokens is None else n_tokens
+        start, stop = self.cache.length(maker), n_tokens - maker
         assert start < stop, f"level {maker} has nothing new to feed"
-        ids = self._ids[start + maker : self._n_tokens]
+        ids = self._ids[start + maker : n_tokens]
         if maker == MAIN:
             states = decoder.main_step(ids, self.cache)
         else:
@@ -107,7 +118,7 @@ class DecodeState:
             states = decoder.mctp_step(maker, ids, before, self.cache)
         if maker < len(self._states):
             self._states[maker][start:stop] = states
-        return decoder.logits(states[-1:])[0]
+        return states
 
 
 def _grown(rows: Tensor, n_rows: int) -> Tensor:
@@ -140,6 +151,12 @@ def generate(
     state.keep_common_prefix(prompt_ids)
     state.reserve(len(prompt_ids) + params.max_new_tokens)
     generator = torch.Generator(decoder.device).manual_seed(params.seed)
+    if schedule.is_verified:
+        cancel = cancel or CancelToken()
+        yield from VerifiedLoop(
+            decoder, state, schedule, params, generator, cancel, eos_ids
+        ).steps()
+        return
     for n in range(params.max_new_tokens):
         if cancel is not None and cancel.is_cancelled:
             return

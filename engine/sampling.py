@@ -13,18 +13,32 @@ def sample(
 
     A greedy draw needs no generator.
     """
-    if params.repetition_penalty != 1.0:
-        logits = penalise(logits, history, params.repetition_penalty)
+    logits = penalise(logits, history, params.repetition_penalty)
     if params.is_greedy:
         return int(logits.argmax())
-    assert generator is not None, "a sampled draw needs a generator"
+    scores, ids = _candidates(logits / params.temperature, params)
+    return int(ids[draw(torch.softmax(scores.float(), dim=0), generator)])
+
+
+def distribution(logits: Tensor, params: SamplingParams, history: Tensor) -> Tensor:
+    """The probabilities (V,) with which ``sample`` draws each token where it is not greedy."""
+    assert not params.is_greedy, "a greedy draw has no distribution"
+    logits = penalise(logits, history, params.repetition_penalty)
     scores, ids = _candidates(logits / params.temperature, params)
     probabilities = torch.softmax(scores.float(), dim=0)
-    return int(ids[torch.multinomial(probabilities, 1, generator=generator)])
+    return probabilities.new_zeros(logits.shape).scatter_(0, ids, probabilities)
+
+
+def draw(probabilities: Tensor, generator: torch.Generator | None) -> int:
+    """A token id drawn from ``probabilities`` (V,), which need not add up to 1."""
+    assert generator is not None, "a sampled draw needs a generator"
+    return int(torch.multinomial(probabilities, 1, generator=generator))
 
 
 def penalise(logits: Tensor, history: Tensor, penalty: float) -> Tensor:
     """Logits (V,) with every token of ``history`` made less likely (CTRL, section 4.1)."""
+    if penalty == 1.0:
+        return logits
     seen = logits[history]
     return logits.index_put((history,), torch.where(seen < 0, seen * penalty, seen / penalty))
 

@@ -37,7 +37,10 @@ LAYERS = (
         *("engine/models/", "engine/speech/"),
         *("engine/config.py", "engine/checkpoint.py", "engine/device.py"),
     ),
-    ("engine/generate.py", "engine/sampling.py", "engine/loading.py", "engine/engine.py"),
+    (
+        *("engine/sampling.py", "engine/drafts.py", "engine/verified.py", "engine/generate.py"),
+        *("engine/loading.py", "engine/engine.py"),
+    ),
     ("engine/training/", "engine/evaluation/", "engine/benchmarks/"),
 )
 

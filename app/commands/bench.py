@@ -1,4 +1,4 @@
-"""``bench``: tokens a second, time to the first sound and real-time factor of all four modes."""
+"""``bench``: tokens a second, time to the first sound and real-time factor of every mode."""
 
 import argparse
 import re

@@ -1,4 +1,4 @@
-"""``lab QUESTION.wav --out REPORT.html``: one question in all four modes, measured side by side."""
+"""``lab QUESTION.wav --out REPORT.html``: one question in every mode, measured side by side."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DONE, _MODE_FAILED, _INTERRUPTED = 0, 1, 130
 
 def add_to(commands: options.SubParsers) -> None:
     """Declares the command."""
-    parser = commands.add_parser("lab", help="compare the four modes on one spoken question")
+    parser = commands.add_parser("lab", help="compare all modes on one spoken question")
     parser.add_argument("question", type=Path, metavar="QUESTION.wav")
     parser.add_argument("--out", type=Path, required=True, metavar="REPORT.html")
     parser.add_argument("--csv", type=Path, metavar="F.csv", help="write every reply's figures too")
@@ -124,13 +124,17 @@ def _write(result: LabResult, out: Path, csv: Path | None) -> None:
 
 def _summary(result: LabResult) -> str:
     """The main figures as a table: they are not lost where the report cannot be written."""
-    lines = [f"{'mode':8} {'first sound, ms':>24} {'tokens/s':>20} {'speed-up':>8}"]
+    lines = [
+        f"{'mode':8} {'first sound, ms':>24} {'tokens/s':>20} {'speed-up':>8} "
+        f"{'drafts accepted':>15}"
+    ]
     for mode in result.modes:
         speed_up = result.speed_up(mode)
         ratio = "-" if speed_up is None else f"{speed_up:.2f}x"
+        accepted = "-" if mode.acceptance_rate is None else f"{mode.acceptance_rate:.0%}"
         lines.append(
             f"{mode.mode.value:8} {_cell(mode.first_sound_ms):>24} "
-            f"{_cell(mode.tokens_per_s):>20} {ratio:>8}"
+            f"{_cell(mode.tokens_per_s):>20} {ratio:>8} {accepted:>15}"
         )
     return "\n".join(lines)
 

@@ -34,7 +34,8 @@ def add_reply_options(parser: argparse.ArgumentParser) -> None:
         choices=list(InferenceMode),
         default=InferenceMode.BOOST,
         metavar="|".join(mode.value for mode in InferenceMode),
-        help="which steps the MCTP modules take over (default boost)",
+        help="which steps the MCTP modules take over (default boost); in verified mode the main "
+        "model checks them, so that the reply is that of vanilla",
     )
     add_sampling_options(parser)
 

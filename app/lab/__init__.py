@@ -1,1 +1,1 @@
-"""The mode lab: one question through all four inference modes, measured and written up."""
+"""The mode lab: one question through every inference mode, measured and written up."""

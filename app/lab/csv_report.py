@@ -56,6 +56,8 @@ _RUN_COLUMNS = (
     "tokens",
     "text_tokens",
     "audio_tokens",
+    "drafts",
+    "drafts_accepted",
     "audio_s",
     "text",
 )
@@ -76,6 +78,8 @@ def _csv_rows(result: LabResult, mode: ModeResult) -> Iterator[dict[str, object]
             "tokens": run.stats.n_tokens,
             "text_tokens": run.stats.n_text_tokens,
             "audio_tokens": run.stats.n_audio_tokens,
+            "drafts": run.stats.n_drafts,
+            "drafts_accepted": run.stats.n_drafts_accepted,
             "audio_s": _round(run.stats.audio_seconds),
             "text": run.stats.text,
         }

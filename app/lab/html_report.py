@@ -37,7 +37,8 @@ def to_html(result: LabResult) -> str:
     title = f"Parley mode lab: {setting.model}"
     body = f"""<header>
 <h1>{safe(title)}</h1>
-<p class="faint">One question, four inference modes, {_replies(result.repeats)} in each.
+<p class="faint">One question, {len(result.modes)} inference modes,
+{_replies(result.repeats)} in each.
 {safe(setting.machine)}, {safe(setting.device)}, {safe(setting.dtype)},
 {_threads(setting.threads)}; {safe(when)}.</p>
 {_notices(result)}
@@ -64,7 +65,8 @@ takes.</p>
 <h2>Speed of whole replies</h2>
 <p>From the encoded question to the end of the reply, the decoding of its sound included. A
 real-time factor below 1 means that sound is made faster than it is played. In brackets: how many
-times Vanilla's tokens per second.</p>
+times Vanilla's tokens per second. In Verified mode the main model checks what the modules draft,
+and its speed follows from how many of their drafts it accepts.</p>
 <figure class="wide" tabindex="0">
 {rates_chart(result)}
 </figure>
@@ -102,6 +104,8 @@ def _card(result: LabResult, mode: ModeResult) -> str:
     if rate:
         lines.append(f"<div>{rate.median:.0f} tokens/s</div>")
     sooner, speed_up = result.sooner(mode), result.speed_up(mode)
+    if mode.acceptance_rate is not None:
+        lines.append(f"<div>{mode.acceptance_rate:.0%} of drafts accepted</div>")
     if mode.mode is InferenceMode.VANILLA:
         lines.append("<small>the measure for the others</small>")
     elif sooner and speed_up:
@@ -137,7 +141,8 @@ def _stages_table(result: LabResult) -> str:
 def _replies_table(result: LabResult) -> str:
     head = (
         *("mode", "tokens/s", "lowest to highest", "speed-up over Vanilla"),
-        *("real-time factor", "lowest to highest", "tokens", "sound, s", "replies", "outcome"),
+        *("real-time factor", "lowest to highest", "drafts accepted", "tokens", "sound, s"),
+        *("replies", "outcome"),
     )
     rows = []
     for mode in result.modes:
@@ -151,6 +156,7 @@ def _replies_table(result: LabResult) -> str:
                 _factor(result.speed_up(mode)),
                 _median(factor, 2),
                 _range(factor, 2),
+                "" if mode.acceptance_rate is None else f"{mode.acceptance_rate:.0%}",
                 "" if first is None else str(first.n_tokens),
                 "" if first is None else f"{first.audio_seconds:.2f}",
                 str(len(mode.runs)),

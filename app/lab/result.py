@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from app.latency import model_only_ms, real_time_factor, tokens_per_s
+from engine.events import acceptance_rate
 from engine.modes import InferenceMode
 
 if TYPE_CHECKING:
@@ -113,6 +114,11 @@ class ModeResult:
     def real_time_factor(self) -> Spread | None:
         """Seconds of generating per second of sound."""
         return Spread.of([real_time_factor(run) for run in self.runs])
+
+    @property
+    def acceptance_rate(self) -> float | None:
+        """The share of all replies' drafts that were accepted; None in a mode without drafts."""
+        return acceptance_rate(run.stats for run in self.runs)
 
     @property
     def typical(self) -> LabRun | None:

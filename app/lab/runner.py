@@ -1,4 +1,4 @@
-"""The mode lab: one spoken question answered in all four modes, again and again, and timed.
+"""The mode lab: one spoken question answered in every mode, again and again, and timed.
 
 The modes take turns, every other round backwards, so that a machine that grows slower does so for
 all of them alike; the first round warms up and is not counted. The clock starts when the engine

@@ -105,6 +105,9 @@ ENGLISH = Strings(
         "stutters.",
         underruns="underruns",
         underruns_hint="How often the speaker ran out of sound during the answer.",
+        drafts_accepted="drafts accepted",
+        drafts_accepted_hint="In Verified mode: how many tokens of the MCTP modules the main model "
+        "would have said too.",
         percentiles="{mode} p50 / p95 ({n})",
         percentiles_hint="Mouth to ear, over the number of spoken turns in brackets: half of them, "
         "and 95 in 100, were at least this fast.",
@@ -127,6 +130,7 @@ ENGLISH = Strings(
         balance="Balance",
         boost="Boost",
         turbo="Turbo",
+        verified="Verified",
         vanilla_hint="Every token comes from the main model: the reference, and the slowest.",
         balance_hint="The MCTP modules come in step by step: 4 of their steps to 1 of the main "
         "model, then 8 to 3, then 10 to 4.",
@@ -134,6 +138,9 @@ ENGLISH = Strings(
         "MCTP modules. The default.",
         turbo_hint="One step of the main model to 10 of the MCTP modules: the fastest, and the "
         "least exact.",
+        verified_hint="The MCTP modules draft 10 tokens and one pass of the main model checks "
+        "them: Vanilla's answer, and the faster the more drafts hold. The first sound waits for "
+        "that pass.",
         answers="Voice and sampling",
         show_sidebar="Past conversations",
         no_model="none",
@@ -224,7 +231,7 @@ ENGLISH = Strings(
     ),
     lab=LabStrings(
         title="Mode lab",
-        intro="One question through all four modes: what each says, and how long it takes.",
+        intro="One question through every mode: what each says, and how long it takes.",
         utterance="Question",
         last_question="Last spoken question ({seconds} s)",
         question_of_turn="Spoken question of turn {number} ({seconds} s)",
@@ -246,6 +253,7 @@ ENGLISH = Strings(
         first_sound="First sound",
         tokens_per_s="Tokens/s",
         speed_up="Speed-up",
+        drafts_accepted="Drafts accepted",
         answer="Answer",
         play="Play {mode}",
         listen="Compare by ear",
@@ -305,7 +313,7 @@ ENGLISH = Strings(
             ("Ctrl+N", "New conversation"),
             ("F9", "Show or hide past conversations"),
             ("F8", "Show or hide the latency of every mode"),
-            ("Alt+1 ... Alt+4", "Vanilla, Balance, Boost, Turbo"),
+            ("Alt+1 ... Alt+5", "Vanilla, Balance, Boost, Turbo, Verified"),
             ("Up, Down", "Go from turn to turn in the conversation"),
             ("Ctrl+,", "Settings"),
         ),

@@ -1,4 +1,4 @@
-"""The mode lab: choose a question, run it through all four modes, see and hear the difference.
+"""The mode lab: choose a question, run it through every mode, see and hear the difference.
 
 The run itself happens on the engine's thread; this dialog asks for it and shows what it tells. The
 gui thread's.

@@ -25,6 +25,7 @@ from app.ui_commands import Command, Replay, Stop
 
 _NOTHING = "\N{EN DASH}"
 _PAUSE_S = 0.6
+_ANSWER = 6  # the column that takes all the width that is left
 
 
 class LabResults(QWidget):
@@ -63,12 +64,15 @@ class LabResults(QWidget):
         table = QGridLayout()
         table.setHorizontalSpacing(2 * GRID)
         table.setVerticalSpacing(GRID)
-        table.setColumnStretch(5, 1)
-        heads = ("", words.mode, words.first_sound, words.tokens_per_s, words.speed_up)
-        for column, head in enumerate((*heads, words.answer)):
+        table.setColumnStretch(_ANSWER, 1)
+        heads = (
+            *("", words.mode, words.first_sound, words.tokens_per_s, words.speed_up),
+            *(words.drafts_accepted, words.answer),
+        )
+        for column, head in enumerate(heads):
             label = QLabel(head)
             mark(label, Kind.SMALL, Kind.MUTED)
-            is_number = 2 <= column <= 4
+            is_number = 2 <= column < _ANSWER
             table.addWidget(label, 0, column, _RIGHT if is_number else _LEFT)
         for row, found in enumerate(result.modes, start=1):
             if found.answer is not None and found.answer.samples is not None:
@@ -77,12 +81,13 @@ class LabResults(QWidget):
             mark(name, Kind.STRONG)
             table.addWidget(_lowered(name), row, 1, _TOP | _LEFT)
             first, tokens = found.first_sound_ms, found.tokens_per_s
-            speed_up = result.speed_up(found)
+            speed_up, accepted = result.speed_up(found), found.acceptance_rate
             for column, text in enumerate(
                 (
                     f"{first.median:.0f} ms" if first else _NOTHING,
                     f"{tokens.median:.0f}" if tokens else _NOTHING,
                     f"{speed_up:.2f} x" if speed_up else _NOTHING,
+                    f"{accepted:.0%}" if accepted is not None else _NOTHING,
                 ),
                 start=2,
             ):
@@ -92,7 +97,7 @@ class LabResults(QWidget):
             answer.setTextFormat(Qt.TextFormat.PlainText)
             if found.failure:
                 mark(answer, Kind.ERROR)
-            table.addWidget(_lowered(answer), row, 5, _TOP)
+            table.addWidget(_lowered(answer), row, _ANSWER, _TOP)
         return table
 
     def _play_button(self, found: ModeResult, answer: Answer) -> QToolButton:

@@ -20,6 +20,7 @@ from app.ui.theme import GRID, Look
 from app.ui.transcript import COLUMN_WIDTH
 from app.ui.translations import Strings
 from app.ui.wrapping_frame import WrappingFrame
+from engine.events import acceptance_rate
 from engine.modes import InferenceMode
 
 _NOTHING = "\N{EN DASH}"
@@ -99,6 +100,7 @@ class LatencyPanel(WrappingFrame):
         self._mouth_to_ear, self._model_only = _Figure(), _Figure()
         self._tokens, self._factor = _Figure(), _Figure()
         self._underruns, self._percentiles = _Figure(), _Figure()
+        self._drafts = _Figure()
         self._bar = StageBar(strings.latency, look.colours)
         self._legend = [_Legend(stage) for stage in Stage]
         self._of_modes = {mode: _Figure() for mode in InferenceMode}
@@ -122,7 +124,7 @@ class LatencyPanel(WrappingFrame):
         figures = FlowLayout(None, 2 * GRID, GRID)
         for figure in (
             *(self._mouth_to_ear, self._model_only, self._tokens, self._factor),
-            *(self._underruns, self._percentiles),
+            *(self._underruns, self._drafts, self._percentiles),
         ):
             figures.addWidget(figure)
         top = QHBoxLayout()
@@ -151,6 +153,11 @@ class LatencyPanel(WrappingFrame):
         """The numbers of the chosen turn, and those of the mode in use."""
         shown = (self._mouth_to_ear, self._model_only, self._tokens, self._factor)
         return tuple(figure.value for figure in (*shown, self._underruns, self._percentiles))
+
+    @property
+    def drafts_accepted(self) -> str | None:
+        """The share of the chosen turn's drafts that were accepted; None where it made none."""
+        return None if self._drafts.isHidden() else self._drafts.value
 
     @property
     def by_mode(self) -> dict[InferenceMode, str]:
@@ -187,6 +194,10 @@ class LatencyPanel(WrappingFrame):
             self._tokens.show_value(_number(latency.tokens_per_s(record), 0))
             self._factor.show_value(_number(latency.real_time_factor(record), 2))
             self._underruns.show_value(str(record.underruns))
+        stats = record.stats if record is not None else None
+        accepted = acceptance_rate((stats,)) if stats is not None else None
+        self._drafts.setVisible(accepted is not None)
+        self._drafts.show_value(None if accepted is None else f"{accepted:.0%}")
         self._bar.show_stages(stages)
         for name, entry in zip(words.stages, self._legend, strict=True):
             ms = times.get(entry.stage)
@@ -235,6 +246,7 @@ class LatencyPanel(WrappingFrame):
         self._tokens.name(words.tokens_per_s, words.tokens_per_s_hint)
         self._factor.name(words.real_time_factor, words.real_time_factor_hint)
         self._underruns.name(words.underruns, words.underruns_hint)
+        self._drafts.name(words.drafts_accepted, words.drafts_accepted_hint)
         self._fill()
 
 

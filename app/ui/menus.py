@@ -12,7 +12,7 @@ from app.ui.ports import ExportFormat
 from app.ui.translations import Strings
 from engine.modes import InferenceMode
 
-_SHORTCUTS_OF_MODES = ("Alt+1", "Alt+2", "Alt+3", "Alt+4")
+_SHORTCUTS_OF_MODES = ("Alt+1", "Alt+2", "Alt+3", "Alt+4", "Alt+5")
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,7 +115,7 @@ class Lab(Protocol):
     """The mode lab on the engine thread; tells its progress and its end by events."""
 
     def start(self, question: Recording | Path, repeats: int) -> None:
-        """Runs the question through all four modes, ``repeats`` times each."""
+        """Runs the question through every mode, ``repeats`` times each."""
 
     def cancel(self) -> None:
         """Ends the run early."""

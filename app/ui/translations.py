@@ -109,6 +109,8 @@ class LatencyStrings:
     real_time_factor_hint: str
     underruns: str
     underruns_hint: str
+    drafts_accepted: str
+    drafts_accepted_hint: str
     percentiles: str
     percentiles_hint: str
     no_percentiles: str
@@ -127,21 +129,27 @@ class ModeStrings:
     balance: str
     boost: str
     turbo: str
+    verified: str
     vanilla_hint: str
     balance_hint: str
     boost_hint: str
     turbo_hint: str
+    verified_hint: str
     answers: str
     show_sidebar: str
     no_model: str
 
     def of(self, mode: InferenceMode) -> str:
         """The name of a mode."""
-        return (self.vanilla, self.balance, self.boost, self.turbo)[list(InferenceMode).index(mode)]
+        names = (self.vanilla, self.balance, self.boost, self.turbo, self.verified)
+        return names[list(InferenceMode).index(mode)]
 
     def hint_of(self, mode: InferenceMode) -> str:
         """What a mode does."""
-        hints = (self.vanilla_hint, self.balance_hint, self.boost_hint, self.turbo_hint)
+        hints = (
+            *(self.vanilla_hint, self.balance_hint, self.boost_hint, self.turbo_hint),
+            self.verified_hint,
+        )
         return hints[list(InferenceMode).index(mode)]
 
 
@@ -260,6 +268,7 @@ class LabStrings:
     first_sound: str
     tokens_per_s: str
     speed_up: str
+    drafts_accepted: str
     answer: str
     play: str
     listen: str

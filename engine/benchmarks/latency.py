@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from engine.conversation import Conversation
 from engine.engine import SpeechEngine
-from engine.events import ReplyEnded, ReplyStats
+from engine.events import ReplyEnded, ReplyStats, acceptance_rate
 from engine.modes import InferenceMode
 from engine.requests import ReplyRequest
 from engine.speech.decoder import SpeechDecoder
@@ -37,11 +37,15 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """What one mode takes for a spoken question; None where its replies had no sound."""
+    """What one mode takes for a spoken question; None where its replies had no sound.
+
+    ``acceptance_rate`` is the share of all replies' drafts that were accepted; None without drafts.
+    """
 
     first_audio_tokens_ms: Spread | None
     first_sound_ms: Spread | None
     real_time_factor: Spread | None
+    acceptance_rate: float | None = None
 
 
 def measure_latency(
@@ -64,6 +68,7 @@ def measure_latency(
                 if reply.timings_ms.total is not None and reply.audio_seconds > 0
             ]
         ),
+        acceptance_rate(replies),
     )
 
 

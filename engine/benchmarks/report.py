@@ -1,4 +1,4 @@
-"""One benchmark run as data, as a table and as JSON: all four modes, with what they ran on."""
+"""One benchmark run as data, as a table and as JSON: every mode, with what it ran on."""
 
 import json
 import resource
@@ -29,7 +29,11 @@ _INTERMEDIATE_PER_WIDTH = 3
 
 @dataclass(frozen=True, slots=True)
 class ModeReport:
-    """What one mode does; figures of sound are None where there is none."""
+    """What one mode does; figures of sound are None where there is none.
+
+    ``acceptance_rate`` is the share of drafts that were accepted while tokens/s were measured,
+    ``reply_acceptance_rate`` that in the replies; None where no drafts are made.
+    """
 
     mode: InferenceMode
     tokens_per_s: Spread
@@ -37,6 +41,8 @@ class ModeReport:
     first_audio_tokens_ms: Spread | None
     first_sound_ms: Spread | None = None
     real_time_factor: Spread | None = None
+    acceptance_rate: float | None = None
+    reply_acceptance_rate: float | None = None
 
     def to_dict(self) -> dict[str, object]:
         """The medians, and the lowest and highest of each under ``spread``."""
@@ -50,12 +56,24 @@ class ModeReport:
             "mode": self.mode.value,
             **{name: spread and round(spread.median, 3) for name, spread in spreads.items()},
             "ratio_to_vanilla": round(self.ratio_to_vanilla, 3),
+            "acceptance_rate": _rounded(self.acceptance_rate),
+            "reply_acceptance_rate": _rounded(self.reply_acceptance_rate),
             "spread": {
                 name: [round(spread.lowest, 3), round(spread.highest, 3)]
                 for name, spread in spreads.items()
                 if spread is not None
             },
         }
+
+    @property
+    def drafts(self) -> list[str]:
+        """What became of the mode's drafts, as lines to read; none where it makes none."""
+        if self.acceptance_rate is None:
+            return []
+        line = f"{self.mode.value}: {self.acceptance_rate:.0%} of drafts accepted"
+        if self.reply_acceptance_rate is not None:
+            line += f" (tokens/s), {self.reply_acceptance_rate:.0%} (replies)"
+        return [line]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +123,8 @@ class BenchReport:
                 f"{_cell(mode.first_sound_ms, 0):>20} {_cell(mode.real_time_factor, 2):>20}"
             )
         lines.append("")
+        for mode in self.modes:
+            lines += mode.drafts
         for n, cost in self.chunk_costs_ms.items():
             lines.append(f"decoding chunk {n} of a reply: {cost:.1f} ms")
         lines.append(f"peak memory: {self.peak_memory_mb:.0f} MB")
@@ -143,7 +163,9 @@ def bench_random(
     modes = []
     for rate, ratio in zip(rates, _ratios(rates), strict=True):
         first = Spread.of([first_audio_ms(decoder, rate.mode) for _ in range(repeats)])
-        modes.append(ModeReport(rate.mode, _spread(rate), ratio, first))
+        modes.append(
+            ModeReport(rate.mode, _spread(rate), ratio, first, acceptance_rate=rate.acceptance_rate)
+        )
     start = f"a prompt of {PROMPT_LENGTH} tokens to the {FIRST_AUDIO_TOKENS}th new one"
     return _report(f"random {n_layers}+{depth}x{width}", decoder, start, tuple(modes), {})
 
@@ -167,6 +189,8 @@ def _with_latency(rate: Throughput, ratio: float, latency: Latency) -> ModeRepor
         latency.first_audio_tokens_ms,
         latency.first_sound_ms,
         latency.real_time_factor,
+        rate.acceptance_rate,
+        latency.acceptance_rate,
     )
 
 
@@ -199,6 +223,10 @@ def _report(
         chunk_costs_ms=chunk_costs,
         peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
 
 
 def _cell(spread: Spread | None, digits: int) -> str:

@@ -14,7 +14,7 @@ from engine.config import ModelConfig
 from engine.generate import DecodeState, generate
 from engine.models.decoder import Decoder
 from engine.models.speech_lm import SpeechLM, initialise
-from engine.modes import ForwardSchedule, InferenceMode
+from engine.modes import InferenceMode
 from engine.sampling_params import SamplingParams
 
 PROMPT_LENGTH = 32
@@ -26,12 +26,16 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """Speed of one mode: the median over the repetitions, the slowest and the fastest."""
+    """Speed of one mode: the median over the repetitions, the slowest and the fastest.
+
+    ``acceptance_rate`` is the share of drafts that were accepted; None where none were made.
+    """
 
     mode: InferenceMode
     tokens_per_s: float
     slowest: float
     fastest: float
+    acceptance_rate: float | None = None
 
 
 def benchmark_config() -> ModelConfig:
@@ -64,13 +68,14 @@ def throughput(
 ) -> list[Throughput]:
     """Greedy tokens per second, prefill included; the modes take turns, so that load hits all."""
     rates: dict[InferenceMode, list[float]] = {mode: [] for mode in modes}
+    accepted: dict[InferenceMode, float | None] = {}
     for repetition in range(repetitions + 1):
         for mode in modes:
-            elapsed = _time_reply(decoder, mode, n_tokens, prompt_length, clock)
+            elapsed, accepted[mode] = _time_reply(decoder, mode, n_tokens, prompt_length, clock)
             if repetition:  # the first round warms up
                 rates[mode].append(n_tokens / elapsed)
     return [
-        Throughput(mode, statistics.median(values), min(values), max(values))
+        Throughput(mode, statistics.median(values), min(values), max(values), accepted[mode])
         for mode, values in rates.items()
     ]
 
@@ -84,7 +89,7 @@ def first_audio_ms(
 ) -> float:
     """Median time from a prompt to the tokens of the first sound, prefill included."""
     times = [
-        _time_reply(decoder, mode, FIRST_AUDIO_TOKENS, prompt_length, clock)
+        _time_reply(decoder, mode, FIRST_AUDIO_TOKENS, prompt_length, clock)[0]
         for _ in range(repetitions + 1)
     ]
     return 1000 * statistics.median(times[1:])
@@ -92,16 +97,18 @@ def first_audio_ms(
 
 def _time_reply(
     decoder: Decoder, mode: InferenceMode, n_tokens: int, prompt_length: int, clock: Clock
-) -> float:
-    schedule = ForwardSchedule(mode.pairs, decoder.config.depth)
+) -> tuple[float, float | None]:
+    """Seconds of one greedy reply, and the share of its drafts that were accepted."""
+    schedule = mode.schedule(decoder.config.depth)
     params = SamplingParams(max_new_tokens=n_tokens)
     prompt = [n % decoder.config.vocab_size for n in range(prompt_length)]
     state = DecodeState(decoder, prompt_length + n_tokens)
     start = clock()
-    for _ in generate(decoder, prompt, schedule, params, state=state):
-        pass
+    steps = list(generate(decoder, prompt, schedule, params, state=state))
     _synchronise(decoder)
-    return clock() - start
+    elapsed = clock() - start
+    n_drafts = sum(step.n_drafts for step in steps)
+    return elapsed, sum(step.is_accepted for step in steps) / n_drafts if n_drafts else None
 
 
 def _synchronise(decoder: Decoder) -> None:

@@ -16,7 +16,7 @@ from engine.cancel import CancelToken
 from engine.chat_template import prompt_ids
 from engine.conversation import Conversation, Turn
 from engine.interleave import AudioGroup, Deinterleaver, Text
-from engine.modes import ForwardSchedule, InferenceMode
+from engine.modes import InferenceMode
 
 if TYPE_CHECKING:
     from engine.engine import SpeechEngine
@@ -85,7 +85,7 @@ class EngineModel:
         ids = prompt_ids(Conversation((turn,)), tokenizer)
         room = lm.config.max_position_embeddings - len(ids)
         params = replace(self._params, max_new_tokens=min(_LONGEST_REPLY, room))
-        schedule = ForwardSchedule(mode.pairs, lm.config.depth)
+        schedule = mode.schedule(lm.config.depth)
         deinterleaver = Deinterleaver(vocabulary)
         text_ids: list[int] = []
         codes: list[int] = []

@@ -99,6 +99,11 @@ class KVCache:
         for level, length in enumerate(self._lengths):
             self._lengths[level] = min(length, max(0, n_tokens - level))
 
+    def shorten(self, level: int, length: int) -> None:
+        """Forgets the entries of one level past the first ``length``, to be computed again."""
+        assert length <= self._lengths[level], f"{length} entries of {self._lengths[level]}"
+        self._lengths[level] = length
+
     def reset(self) -> None:
         """Forgets everything; the memory stays."""
         self.truncate(0)

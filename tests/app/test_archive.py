@@ -192,7 +192,7 @@ def test_old_turns_go_at_the_start_and_while_the_program_runs(
 
 def test_latency_is_summed_up_over_everything_kept(archive: Archive) -> None:
     archive.set_privacy(ON)
-    for number in range(8):
+    for number in range(2 * len(InferenceMode)):
         archive.new_conversation()
         archive.keep(turn(number))
     found = archive.summaries()

@@ -46,7 +46,7 @@ def test_ask_writes_the_reply_it_streams(
     assert len(samples) > 1000
 
 
-@pytest.mark.parametrize("mode", ["vanilla", "balance", "boost", "turbo"])
+@pytest.mark.parametrize("mode", ["vanilla", "balance", "boost", "turbo", "verified"])
 def test_ask_json_tells_every_event_in_the_agreed_form(
     question: Path, tiny_model: Path, tmp_path: Path, mode: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -83,8 +83,10 @@ def test_json_holds_every_word_and_number() -> None:
     assert spoken["seed"] == 2**63 - 2
     assert spoken["mouth_to_ear_ms"] == pytest.approx(800)
     assert spoken["timings_ms"]["first_audio"] == 5.5
+    assert (spoken["drafts"], spoken["drafts_accepted"]) == (61, 51)
     assert typed["question"] == typed_turn(2).user_text
     assert typed["mouth_to_ear_ms"] is None and typed["timings_ms"] is None
+    assert typed["drafts"] is None and typed["drafts_accepted"] is None
 
 
 def test_sound_holds_both_sides_one_after_the_other() -> None:

@@ -1,10 +1,12 @@
 """History: what was added is there after any fault, and what was deleted is nowhere."""
 
 import dataclasses
+import json
 import resource
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -47,6 +49,21 @@ def test_a_turn_comes_back_as_it_was(path: Path) -> None:
     with History(path) as kept:
         for again, record in zip(kept.turns(conversation), records, strict=True):
             assert_same(again.restored(), record)
+
+
+def test_a_turn_kept_before_there_were_drafts_comes_back_without(path: Path) -> None:
+    with History(path) as kept:
+        conversation = kept.start_conversation("nano", STARTED_AT)
+        kept.add(conversation, turn(1))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        (stats,) = connection.execute("SELECT stats FROM turns").fetchone()
+        older = {name: value for name, value in json.loads(stats).items() if "draft" not in name}
+        connection.execute("UPDATE turns SET stats = ?", (json.dumps(older),))
+    with History(path) as kept:
+        (again,) = kept.turns(conversation)
+    expected = turn(1).stats
+    assert expected is not None
+    assert again.record.stats == dataclasses.replace(expected, n_drafts=0, n_drafts_accepted=0)
 
 
 def test_sound_beyond_full_scale_is_cut_and_empty_sound_is_none(kept: History) -> None:

@@ -29,6 +29,8 @@ def turn(number: int, duration_s: float = 0.2) -> TurnRecord:
         text=f"answer {number} in full",
         audio_codes=(number, 1, 2),
         question_codes=(3, number),
+        n_drafts=60 + number,
+        n_drafts_accepted=50 + number,
     )
     return TurnRecord(
         turn_id=number,

@@ -47,6 +47,16 @@ def test_truncating_forgets_what_was_computed_from_later_tokens() -> None:
     assert {cache.length(level) for level in range(CONFIG.depth + 1)} == {0}
 
 
+def test_one_level_can_be_shortened_alone() -> None:
+    cache = KVCache(CONFIG, 16)
+    for level in range(CONFIG.depth + 1):
+        fill(cache, level, 6, 1.0)
+    cache.shorten(0, 4)
+    assert [cache.length(level) for level in range(CONFIG.depth + 1)] == [4, 6, 6, 6]
+    with pytest.raises(AssertionError, match="5 entries of 4"):
+        cache.shorten(0, 5)
+
+
 def test_growing_keeps_every_entry() -> None:
     cache = KVCache(CONFIG, 4)
     fill(cache, 0, 3, 1.5)

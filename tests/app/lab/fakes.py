@@ -1,7 +1,7 @@
 """An engine that answers after known times of a clock of its own, and a lab that measures it."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -43,7 +43,9 @@ SPEED_MS = {
     InferenceMode.BALANCE: (120.0, 600.0),
     InferenceMode.BOOST: (80.0, 500.0),
     InferenceMode.TURBO: (80.0, 350.0),
+    InferenceMode.VERIFIED: (110.0, 550.0),
 }
+N_DRAFTS, N_ACCEPTED = 40, 30  # of a verified reply
 ENCODE_MS, PREFILL_MS, DECODE_MS = 50.0, 30.0, 20.0
 N_TOKENS, AUDIO_S = 40, 0.5
 
@@ -108,6 +110,8 @@ class FakeEngine:
             total=1000 * (self.clock.now - started),
         )
         stats = ReplyStats(timings, N_TOKENS, 10, 30, AUDIO_S, self.text, (1,) * 30)
+        if request.mode.is_verified:
+            stats = replace(stats, n_drafts=N_DRAFTS, n_drafts_accepted=N_ACCEPTED)
         reason = EndReason.CANCELLED if cancelled else EndReason.STOP
         yield ReplyEnded(request.turn_id, reason, stats)
 

@@ -21,7 +21,7 @@ def test_every_reply_is_one_line_with_its_setting() -> None:
     rows = rows_of(lab(FakeEngine(FakeClock()), repeats=3))
     modes = [mode.value for mode in InferenceMode for _ in range(3)]
     assert [row["mode"] for row in rows] == modes
-    assert [row["reply"] for row in rows] == ["1", "2", "3"] * 4
+    assert [row["reply"] for row in rows] == ["1", "2", "3"] * len(InferenceMode)
     for row in rows:
         assert (row["model"], row["machine"]) == ("nano", "Fast Processor 3000")
         assert (row["device"], row["dtype"], row["threads"]) == ("cpu", "float32", "2")
@@ -30,12 +30,18 @@ def test_every_reply_is_one_line_with_its_setting() -> None:
 
 
 def test_the_figures_are_those_of_the_replies() -> None:
-    vanilla, turbo = (rows_of(lab(FakeEngine(FakeClock())))[n] for n in (0, -1))
+    rows = rows_of(lab(FakeEngine(FakeClock())))
+    vanilla, turbo, verified = (
+        next(row for row in rows if row["mode"] == mode.value)
+        for mode in (InferenceMode.VANILLA, InferenceMode.TURBO, InferenceMode.VERIFIED)
+    )
     stages = ("encode_ms", "prefill_ms", "first_audio_tokens_ms", "first_chunk_ms")
     assert [float(vanilla[stage]) for stage in stages] == pytest.approx([50, 30, 200, 20])
     assert float(vanilla["first_sound_ms"]) == pytest.approx(300)
     assert float(vanilla["speed_up"]) == pytest.approx(1)
     assert float(turbo["speed_up"]) == pytest.approx(1100 / 350, abs=1e-3)
+    assert (verified["drafts"], verified["drafts_accepted"]) == ("40", "30")
+    assert (vanilla["drafts"], vanilla["drafts_accepted"]) == ("0", "0")
     assert float(turbo["real_time_factor"]) == pytest.approx(0.7)
     assert (turbo["tokens"], turbo["audio_tokens"], turbo["audio_s"]) == ("40", "30", "0.5")
 
@@ -53,4 +59,4 @@ def test_a_mode_that_failed_has_a_line_that_says_so() -> None:
     rows = rows_of(lab(FakeEngine(FakeClock(), behave=fail), repeats=2))
     (boost,) = [row for row in rows if row["mode"] == "boost"]
     assert (boost["failure"], boost["reply"], boost["tokens"]) == ("no memory left", "", "")
-    assert len(rows) == 7
+    assert len(rows) == 1 + 2 * (len(InferenceMode) - 1)

@@ -147,6 +147,8 @@ def test_the_numbers_of_the_lab_are_in_the_tables() -> None:
     assert "Vanilla 50.0 30.0 200.0 20.0 300.0 300.0 to 300.0 1.00" in words
     assert "Turbo 50.0 30.0 80.0 20.0 180.0 180.0 to 180.0 1.67" in words
     assert "Turbo 114 114 to 114 3.14" in words
+    assert "Verified 73 73 to 73 2.00\N{MULTIPLICATION SIGN} 1.10 1.10 to 1.10 75% 40" in words
+    assert words.count("75%") == 2  # in the table and on the card
     for fact in ("Fast Processor 3000", "float32", "2 CPU threads", "torch 2.13.0", "2026-01-02"):
         assert fact in words
 

@@ -23,7 +23,15 @@ from engine.events import (
 from engine.modes import InferenceMode
 from engine.requests import ReplyRequest
 from engine.sampling_params import SamplingParams
-from tests.app.lab.fakes import N_TOKENS, FakeClock, FakeEngine, lab, samples_of
+from tests.app.lab.fakes import (
+    N_ACCEPTED,
+    N_DRAFTS,
+    N_TOKENS,
+    FakeClock,
+    FakeEngine,
+    lab,
+    samples_of,
+)
 
 MODES = [mode.value for mode in InferenceMode]
 N_MODES = len(MODES)
@@ -44,7 +52,7 @@ def test_the_modes_take_turns_and_every_other_round_runs_backwards(engine: FakeE
 def test_nothing_of_the_reply_before_is_reused(engine: FakeEngine) -> None:
     """A question asked again would otherwise find its prompt computed."""
     lab(engine, repeats=1)
-    assert engine.log[::2] == ["forget"] * 8
+    assert engine.log[::2] == ["forget"] * 2 * N_MODES
     assert all(not request.conversation.turns for request in engine.requests)
 
 
@@ -87,13 +95,21 @@ def test_the_first_sound_is_timed_from_the_request_and_its_stages_add_up(
 
 def test_speed_is_compared_with_vanilla(engine: FakeEngine) -> None:
     result = lab(engine)
-    vanilla, _, boost, turbo = result.modes
+    vanilla, _, boost, turbo, verified = result.modes
     assert vanilla.tokens_per_s is not None
     assert vanilla.tokens_per_s.median == pytest.approx(N_TOKENS / 1.1)
     assert result.speed_up(vanilla) == 1
     assert result.speed_up(turbo) == pytest.approx(1100 / 350)
+    assert result.speed_up(verified) == pytest.approx(2)
     assert result.sooner(boost) == pytest.approx(300 / 180)
     assert boost.real_time_factor == Spread(*[pytest.approx(1.0)] * 3)
+
+
+def test_accepted_drafts_are_counted_over_all_replies(engine: FakeEngine) -> None:
+    *others, verified = lab(engine).modes
+    assert verified.mode is InferenceMode.VERIFIED
+    assert verified.acceptance_rate == pytest.approx(N_ACCEPTED / N_DRAFTS)
+    assert [mode.acceptance_rate for mode in others] == [None] * (N_MODES - 1)
 
 
 def test_the_answers_are_kept_whole(engine: FakeEngine) -> None:
@@ -107,13 +123,13 @@ def test_the_answers_are_kept_whole(engine: FakeEngine) -> None:
 def test_progress_counts_every_reply_once_and_ends_full(engine: FakeEngine) -> None:
     seen: list[Progress] = []
     lab(engine, repeats=2, progress=seen.append)
-    assert [progress.n_done for progress in seen] == list(range(13))
-    assert {progress.n_total for progress in seen} == {12}
-    assert seen[0].mode is InferenceMode.TURBO
+    assert [progress.n_done for progress in seen] == list(range(3 * N_MODES + 1))
+    assert {progress.n_total for progress in seen} == {3 * N_MODES}
+    assert seen[0].mode is list(InferenceMode)[-1]
     assert (seen[-1].fraction, seen[-1].mode) == (1.0, None)
 
 
-@pytest.mark.parametrize("n_replies", [0, 3, 6, 11])
+@pytest.mark.parametrize("n_replies", [0, 3, N_MODES + 2, 3 * N_MODES - 1])
 def test_a_lab_that_is_stopped_keeps_what_it_measured(engine: FakeEngine, n_replies: int) -> None:
     cancel = CancelToken()
 
@@ -165,10 +181,10 @@ def test_a_mode_that_fails_does_not_lose_the_others(
     engine.behave = failing(InferenceMode.BALANCE, after=after, error=error)
     seen: list[Progress] = []
     result = lab(engine, repeats=3, progress=seen.append)
-    vanilla, balance, boost, turbo = result.modes
+    vanilla, balance, boost, turbo, verified = result.modes
     assert balance.failure == told
     assert len(balance.runs) == max(0, after - 1)
-    assert [len(mode.runs) for mode in (vanilla, boost, turbo)] == [3, 3, 3]
+    assert [len(mode.runs) for mode in (vanilla, boost, turbo, verified)] == [3] * 4
     assert result.speed_up(turbo) == pytest.approx(1100 / 350)
     assert not result.is_complete
     assert not result.was_stopped
@@ -180,8 +196,8 @@ def test_a_mode_that_fails_does_not_lose_the_others(
 def test_without_vanilla_there_is_nothing_to_compare_with(engine: FakeEngine) -> None:
     engine.behave = failing(InferenceMode.VANILLA, after=0, error=OutOfMemory("full"))
     result = lab(engine)
-    assert [result.speed_up(mode) for mode in result.modes] == [None] * 4
-    assert [result.sooner(mode) for mode in result.modes] == [None] * 4
+    assert [result.speed_up(mode) for mode in result.modes] == [None] * N_MODES
+    assert [result.sooner(mode) for mode in result.modes] == [None] * N_MODES
     assert result.modes[1].tokens_per_s is not None
 
 

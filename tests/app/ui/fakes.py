@@ -278,17 +278,21 @@ def record(
 
 
 def lab_result() -> LabResult:
-    """All four modes, twice each."""
+    """Every mode, twice each."""
     texts = {
         InferenceMode.VANILLA: "Seven plus five is twelve.",
         InferenceMode.BALANCE: "Seven plus five is twelve.",
         InferenceMode.BOOST: "Seven plus five is twelve.",
         InferenceMode.TURBO: "It is twelve.",
+        InferenceMode.VERIFIED: "Seven plus five is twelve.",
     }
     modes = []
-    for mode, scale in zip(InferenceMode, (2.6, 1.3, 1.0, 0.9), strict=True):
+    for mode, scale in zip(InferenceMode, (2.6, 1.3, 1.0, 0.9, 1.2), strict=True):
         whole = stamps(scale, is_spoken=False)
-        run = LabRun(dataclasses.replace(whole, first_sample_heard=None), stats(scale))
+        figures = stats(scale)
+        if mode.is_verified:
+            figures = dataclasses.replace(figures, n_drafts=80, n_drafts_accepted=60)
+        run = LabRun(dataclasses.replace(whole, first_sample_heard=None), figures)
         answer = Answer(texts[mode], tone(2.0, 22050), 22050, EndReason.STOP)
         modes.append(ModeResult(mode, (run, run), answer))
     versions = (("parley", "0.1.0"), ("Python", "3.11"), ("torch", "2.13"))

@@ -125,7 +125,7 @@ def take(folder: Path, theme: Theme, language: Language) -> None:
     lab = next(child for child in window.findChildren(QDialog) if child.isVisible())
     save(lab, folder, f"lab-empty-{end}")
     lab.start.click()
-    window.apply(LabProgressed(Progress(5, 12, InferenceMode.BOOST)))
+    window.apply(LabProgressed(Progress(5, 15, InferenceMode.BOOST)))
     save(lab, folder, f"lab-running-{end}")
     window.apply(LabFinished(lab_result()))
     save(lab, folder, f"lab-{end}")

@@ -118,7 +118,7 @@ def test_answers_are_played_alone_and_one_after_the_other(
     assert results is not None
     for button in results.findChildren(QToolButton):
         button.click()
-    assert len(around.posted) == 4
+    assert len(around.posted) == 5
     first, second = results.findChildren(QComboBox)
     assert [first.currentText(), second.currentText()] == ["Vanilla", "Boost"]
     both, stop = results.findChildren(QPushButton)
@@ -130,6 +130,16 @@ def test_answers_are_played_alone_and_one_after_the_other(
     assert isinstance(played, Replay) and isinstance(alone, Replay)
     assert len(played.samples) == 2 * len(alone.samples) + round(0.6 * 22050)
     assert np.array_equal(played.samples[: len(alone.samples)], alone.samples)
+
+
+def test_the_share_of_accepted_drafts_is_told_where_there_are_drafts(
+    lab: LabDialog, around: Surroundings
+) -> None:
+    finish(around)
+    results = lab.findChild(LabResults)
+    assert results is not None
+    shares = [label.text() for label in results.findChildren(QLabel) if "%" in label.text()]
+    assert shares == ["75%"]
 
 
 def test_a_result_is_exported_and_a_full_disk_is_told(

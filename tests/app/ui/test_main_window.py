@@ -123,7 +123,7 @@ def test_the_mode_is_switched_in_the_middle_of_a_conversation(around: Surroundin
 
 def test_each_mode_has_a_key(around: Surroundings) -> None:
     window = around.ready_window()
-    for key, mode in zip("1234", InferenceMode, strict=True):
+    for key, mode in zip("12345", InferenceMode, strict=True):
         QTest.keyClick(window, getattr(Qt.Key, f"Key_{key}"), Qt.KeyboardModifier.AltModifier)
         assert window.header.mode.currentText() == mode.value.title()
     assert around.posted == [SetMode(mode) for mode in InferenceMode]
@@ -407,6 +407,20 @@ def test_the_latency_of_the_chosen_turn_is_shown_beside_the_model_only_figure(
     assert window.latency.figures[:3] == ("215 ms", "154 ms", "\N{EN DASH}")
     window.transcript.choose(window.transcript.views[0])
     assert window.latency.figures[0] == "525 ms"
+
+
+def test_a_verified_turn_says_how_many_drafts_were_accepted(around: Surroundings) -> None:
+    window = around.ready_window()
+    finished = record(1, mode=InferenceMode.VERIFIED)
+    assert finished.stats is not None
+    figures = dataclasses.replace(finished.stats, n_drafts=40, n_drafts_accepted=30)
+    window.apply(UserSpoke(1, Origin.SPOKEN))
+    window.apply(TurnFinished(dataclasses.replace(finished, stats=figures)))
+    assert window.latency.drafts_accepted == "75%"
+    window.apply(UserSpoke(2, Origin.SPOKEN))
+    assert window.latency.drafts_accepted is None
+    window.apply(TurnFinished(record(2)))
+    assert window.latency.drafts_accepted is None
 
 
 def test_percentiles_are_shown_for_every_mode(around: Surroundings) -> None:

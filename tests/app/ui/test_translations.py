@@ -12,7 +12,7 @@ from app.ui.translations import strings_for
 
 SAME_IN_BOTH = {
     *("Parley", "Vanilla", "Balance", "Boost", "Turbo", "Top k", "Top p", "en_GB", "zh_CN"),
-    *("{mode} p50 / p95", "{mode} p50 / p95 ({n})", "Vanilla, Balance, Boost, Turbo"),
+    *("{mode} p50 / p95", "{mode} p50 / p95 ({n})"),
 }
 
 

@@ -17,7 +17,10 @@ KEYS = {
     "first_sound_ms",
     "rtf",
     "ratio_to_vanilla",
+    "acceptance_rate",
+    "reply_acceptance_rate",
 }
+MODES = ["vanilla", "balance", "boost", "turbo", "verified"]
 
 
 def test_a_spread_is_the_median_and_the_range() -> None:
@@ -30,7 +33,7 @@ def test_the_reference_size_is_the_benchmark_model() -> None:
     assert random_config(8, 10, 256) == benchmark_config()
 
 
-def test_a_model_is_measured_in_all_four_modes(
+def test_a_model_is_measured_in_every_mode(
     tiny_model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["bench", "--json", "--repeats", "1", "--tokens", "8"]
@@ -38,13 +41,17 @@ def test_a_model_is_measured_in_all_four_modes(
     report = json.loads(capsys.readouterr().out)
     assert report["device"] == "cpu"
     assert report["model"] == str(tiny_model)
-    assert [mode["mode"] for mode in report["modes"]] == ["vanilla", "balance", "boost", "turbo"]
+    assert [mode["mode"] for mode in report["modes"]] == MODES
     for mode in report["modes"]:
         assert mode.keys() - {"spread"} == KEYS
         assert mode["tokens_per_s"] > 0
         assert mode["first_sound_ms"] >= mode["first_audio_tokens_ms"] > 0
         assert mode["rtf"] > 0
     assert report["modes"][0]["ratio_to_vanilla"] == 1
+    *others, verified = report["modes"]
+    for name in ("acceptance_rate", "reply_acceptance_rate"):
+        assert 0 <= verified[name] <= 1
+        assert {mode[name] for mode in others} == {None}
 
 
 def test_random_weights_are_measured_without_sound(capsys: pytest.CaptureFixture[str]) -> None:
@@ -52,8 +59,9 @@ def test_random_weights_are_measured_without_sound(capsys: pytest.CaptureFixture
     assert main([*arguments, "--device", "cpu"]) == 0
     told = capsys.readouterr().out
     assert "random 1+2x32 on cpu" in told
-    for mode in ("vanilla", "balance", "boost", "turbo"):
+    for mode in MODES:
         assert f"\n{mode} " in told
+    assert told.count("% of drafts accepted\n") == 1
 
 
 @pytest.mark.parametrize("sizes", ["8x256", "8+10x", "big", "0+1x32", "2+2x30"])

@@ -16,6 +16,7 @@ from engine.models.matrices import is_exact_in_half_precision
 from engine.models.speech_lm import SpeechLM
 from engine.modes import InferenceMode
 from engine.training.nano.recipe import LMSizes
+from tests.engine.agreeing import agreeing_model
 
 
 def test_every_mode_is_timed_and_the_first_round_does_not_count() -> None:
@@ -25,6 +26,14 @@ def test_every_mode_is_timed_and_the_first_round_does_not_count() -> None:
     assert [result.mode for result in results] == list(InferenceMode)
     assert {result.tokens_per_s for result in results} == {12.0}
     assert next(ticks) == 2 * len(InferenceMode) * 3
+    for result in results:
+        assert (result.acceptance_rate is not None) == result.mode.is_verified
+
+
+def test_the_share_of_accepted_drafts_is_that_of_the_model() -> None:
+    decoder = Decoder(agreeing_model(0, 0.02))
+    (result,) = throughput(decoder, (InferenceMode.VERIFIED,), n_tokens=13, repetitions=1)
+    assert result.acceptance_rate == 1.0
 
 
 def test_the_first_audio_tokens_are_timed_in_milliseconds() -> None:
