@@ -18,13 +18,17 @@ PURE = {
         "cancel",
         "catalogue",
         "chat_template",
+        "config",
         "conversation",
         "errors",
         "events",
         "interleave",
+        "model_folder",
         "modes",
+        "safetensors_header",
         "sampling_params",
         "text_tokenizer",
+        "tokenizer_parts",
         "vocab",
     )
 }
@@ -35,7 +39,7 @@ LAYERS = (
     (*sorted(PURE - {"engine/__init__.py"}), "engine/requests.py", "engine/utterance.py"),
     (
         *("engine/models/", "engine/speech/"),
-        *("engine/config.py", "engine/checkpoint.py", "engine/device.py"),
+        *("engine/checkpoint.py", "engine/device.py", "engine/pickled_weights.py"),
     ),
     ("engine/generate.py", "engine/sampling.py", "engine/loading.py", "engine/engine.py"),
     ("engine/training/", "engine/evaluation/", "engine/benchmarks/"),
