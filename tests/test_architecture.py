@@ -18,6 +18,7 @@ PURE = {
         "cancel",
         "catalogue",
         "chat_template",
+        "checksums",
         "config",
         "conversation",
         "errors",
@@ -32,6 +33,7 @@ PURE = {
         "sampling_params",
         "text_tokenizer",
         "tokenizer_parts",
+        "verify",
         "vocab",
     )
 }
@@ -43,7 +45,7 @@ LAYERS = (
     (
         *("engine/models/", "engine/speech/"),
         *("engine/checkpoint.py", "engine/device.py", "engine/pickled_weights.py"),
-        "engine/machine.py",
+        *("engine/download.py", "engine/machine.py", "engine/model_store.py"),
     ),
     ("engine/generate.py", "engine/sampling.py", "engine/loading.py", "engine/engine.py"),
     ("engine/training/", "engine/evaluation/", "engine/benchmarks/"),
