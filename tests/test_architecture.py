@@ -38,6 +38,7 @@ PURE = {
     )
 }
 THREADS_ALLOWED = ("app/assistant.py", "app/engine_worker.py", "app/audio/", "app/bridge.py")
+THREADS_ALLOWED += ("app/model_worker.py",)
 THREADS_ALLOWED += ("engine/cancel.py", "engine/training/")
 # Lower layers first; a file may import its own layer and those below it.
 LAYERS = (
