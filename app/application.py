@@ -26,6 +26,8 @@ from app.bridge import Bridge
 from app.engine_loader import EngineLoader
 from app.errors import AppError
 from app.hotkey import Chord, GlobalHotkey, HotkeyError
+from app.model_source import hub_for
+from app.model_worker import ModelWorker
 from app.network import NetworkGuard
 from app.settings import Settings, TalkMode
 from app.single_instance import Order, RunningInstance
@@ -45,12 +47,14 @@ from app.ui_events import (
 )
 from app.window_ports import ModeLab, PastTalks, SavedFiles
 from engine import catalogue
+from engine.model_store import ModelStore
 
 if TYPE_CHECKING:
     from app.backstage import Backstage
     from app.worker_messages import Job
 
 _log = log.logger("application")
+_PATIENCE_S = 0.2  # for the models thread at the end
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,12 @@ class _Program(QObject):
         self._archive.set_privacy(self._settings.privacy)
         self._backstage: Backstage | None = None
         self._early: list[Callable[[Backstage], None]] = []  # what is asked before it is there
+        self._models = ModelWorker(
+            ModelStore(paths.user_models()),
+            lambda: hub_for(self._settings, is_offline=start.is_offline),
+            self._bridge.post,
+            start.device,
+        )
         self.window = MainWindow(self._settings, self._post, self._ports())
         self._bridge.connect_to(self._take)
         self._notifier = QSocketNotifier(instance.fileno(), QSocketNotifier.Type.Read, self)
@@ -161,6 +171,7 @@ class _Program(QObject):
                 self._bridge.post,
                 lambda: self._model,
             ),
+            self._models,
             self,
         )
 
@@ -248,6 +259,8 @@ class _Program(QObject):
         if new.privacy != old.privacy:
             self._keep(lambda: self._archive.set_privacy(new.privacy))
             self._guard_network()
+            if new.privacy.offline:
+                self._models.go_offline()
             self.window.apply(HistoryChanged())
         if new.keys.global_hotkey != self._hotkey_text:
             self._set_hotkey(new.keys.global_hotkey)
@@ -305,7 +318,9 @@ class _Program(QObject):
         self.window.hide()
         if self._hotkey is not None:
             self._hotkey.stop()
-        is_clean = self._backstage is None or self._backstage.shut_down()
+        is_clean = self._models.shut_down(_PATIENCE_S)
+        if self._backstage is not None:
+            is_clean = self._backstage.shut_down() and is_clean
         self._qt.sendPostedEvents(self._bridge)  # the turn that was cut off is kept
         self._archive.close()
         self._end_signals.close()

@@ -158,6 +158,17 @@ class PrivacySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class DownloadSettings:
+    """Where models are fetched from: the address of a mirror, or empty for the usual server."""
+
+    mirror: str = ""
+
+    def __post_init__(self) -> None:
+        is_address = self.mirror.startswith(("http://", "https://"))
+        _require(not self.mirror or is_address, "mirror", self.mirror, "empty or an address")
+
+
+@dataclass(frozen=True, slots=True)
 class KeySettings:
     """Keys by their Qt names; ``global_hotkey``, such as ``Ctrl+Alt+Space``, is off when empty."""
 
@@ -176,6 +187,7 @@ class Settings:
     look: LookSettings = field(default_factory=LookSettings)
     privacy: PrivacySettings = field(default_factory=PrivacySettings)
     keys: KeySettings = field(default_factory=KeySettings)
+    downloads: DownloadSettings = field(default_factory=DownloadSettings)
 
 
 def load(path: Path, today: Callable[[], date] = date.today) -> tuple[Settings, StoreNotice | None]:

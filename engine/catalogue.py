@@ -1,10 +1,11 @@
-"""Which models a machine has: folders that hold a complete set of model files."""
+"""Which models a machine has: folders that say where a complete set of model files lies."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import CheckpointError
+from engine.model_folder import ModelParts
 
 MODEL_FILES = (
     "config.json",
@@ -15,14 +16,12 @@ MODEL_FILES = (
     "speech_decoder/flow.safetensors",
     "speech_decoder/hift.safetensors",
 )
-"""What a model folder must hold, beside its own weights, which may be in several shards."""
-
-_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+"""What a folder in the built-in model's form holds, beside its own weights in one or more files."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
-    """One model on this machine."""
+    """One model on this machine; ``n_bytes`` counts all its parts, wherever they lie."""
 
     name: str
     folder: Path
@@ -30,21 +29,18 @@ class ModelEntry:
 
 
 def missing_files(folder: Path) -> tuple[str, ...]:
-    """The files a model folder lacks."""
-    missing = [name for name in MODEL_FILES if not (folder / name).is_file()]
-    if not any((folder / name).is_file() for name in _WEIGHTS):
-        missing.append(_WEIGHTS[0])
-    return tuple(missing)
+    """The files that a model lacks, as they are called from its folder."""
+    return ModelParts.of(folder).missing()
 
 
 def installed(roots: Iterable[Path]) -> tuple[ModelEntry, ...]:
-    """Every complete model folder right below ``roots``."""
+    """Every complete model whose folder is right below one of ``roots``."""
     return tuple(
         _entry(folder)
         for root in roots
         if root.is_dir()
         for folder in sorted(root.iterdir())
-        if folder.is_dir() and not missing_files(folder)
+        if folder.is_dir() and _is_complete(folder)
     )
 
 
@@ -61,6 +57,14 @@ def find(name: str, roots: Iterable[Path]) -> ModelEntry:
     raise CheckpointError(f"{name}: no such model or model folder; {hint}")
 
 
+def _is_complete(folder: Path) -> bool:
+    try:
+        return not missing_files(folder)
+    except CheckpointError:
+        return False
+
+
 def _entry(folder: Path) -> ModelEntry:
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    return ModelEntry(folder.name, folder, size)
+    places = {folder, *ModelParts.of(folder).folders().values()}
+    files = {path for place in places for path in place.rglob("*") if path.is_file()}
+    return ModelEntry(folder.name, folder, sum(path.stat().st_size for path in files))

@@ -5,6 +5,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,12 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from engine.errors import CheckpointError
+from engine.model_folder import INDEX as _INDEX
+from engine.model_folder import SINGLE as _SINGLE
+from engine.model_folder import shards_of
+from engine.safetensors_header import fault_of
 
-_INDEX = "model.safetensors.index.json"
-_SINGLE = "model.safetensors"
+_NAMED = 4  # weights of each kind that an error names
 
 
 @contextmanager
@@ -59,34 +63,34 @@ def load_weights(
 
     ``path`` is a safetensors file or a folder with one (or with shards and their index).
     ``key_map`` maps names in the file to names in the module where they differ. Floating-point
-    tensors become ``dtype`` on ``device``; ``module`` is best built ``without_weights``.
+    tensors become ``dtype`` on ``device``; ``module`` is best built ``without_weights``. The files
+    are mapped into memory: a tensor goes from the disk straight to the device, and one that stays
+    on the CPU as it is stored is never copied. Raises ``CheckpointError``, which names missing,
+    unexpected and misshapen weights together.
     """
     expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     tensors: dict[str, Tensor] = {}
     with ExitStack() as stack:
+        # Everything is compared before anything is read: a wrong checkpoint costs no memory.
+        places, faults = {}, _Faults()
         for file in _weight_files(Path(path)):
-            try:
-                opened = stack.enter_context(safe_open(file, framework="pt"))
-            except (OSError, SafetensorError) as error:
-                raise CheckpointError(f"cannot read weights {file}: {error}") from error
+            opened = stack.enter_context(_opened(file))
             keys = opened.keys()
             for key in keys:
                 name = key if key_map is None else key_map.get(key, key)
                 if name not in expected:
-                    raise CheckpointError(f"{file}: unexpected weight {key!r}")
+                    faults.extra.append(key)
+                    continue
+                places[name] = opened, key
                 shape = tuple(opened.get_slice(key).get_shape())
                 if shape != expected[name]:
-                    raise CheckpointError(
-                        f"{file}: weight {key!r} has shape {shape}, expected {expected[name]}"
-                    )
-                tensor = opened.get_tensor(key)
-                wanted = dtype if tensor.is_floating_point() else tensor.dtype
-                tensors[name] = tensor.to(device=device, dtype=wanted)
-    missing = sorted(expected.keys() - tensors.keys())
-    if missing:
-        raise CheckpointError(
-            f"{path}: {len(missing)} weights are missing, the first are {', '.join(missing[:4])}"
-        )
+                    faults.misshapen.append(f"{key} has {shape} in place of {expected[name]}")
+        faults.missing += sorted(expected.keys() - places.keys())
+        faults.raise_any(path)
+        for name, (opened, key) in places.items():
+            tensor = opened.get_tensor(key)
+            wanted = dtype if tensor.is_floating_point() else tensor.dtype
+            tensors[name] = tensor.to(device=device, dtype=wanted)
     module.load_state_dict(tensors, assign=True)
     left = [name for name, buffer in module.named_buffers() if buffer.is_meta]
     assert not left, f"buffers outside the checkpoint were built on meta: {left}"
@@ -94,21 +98,123 @@ def load_weights(
 
 def save_weights(module: nn.Module, path: Path | str, dtype: torch.dtype | None = None) -> None:
     """Writes all parameters and buffers to ``path``; a reader sees the old file or the new one."""
-    path = Path(path)
-    tensors = {}
-    for name, tensor in module.state_dict().items():
-        wanted = dtype if dtype is not None and tensor.is_floating_point() else tensor.dtype
-        tensors[name] = tensor.detach().to("cpu", wanted).contiguous()
+    save_tensors(_stored(module.state_dict(), dtype), Path(path))
+
+
+def save_sharded(
+    module: nn.Module,
+    folder: Path | str,
+    dtype: torch.dtype | None = None,
+    shard_bytes: int = 5_000_000_000,
+) -> None:
+    """Writes the weights as released checkpoints have them: numbered shards and their index.
+
+    A shard is closed before the tensor that would make it larger than ``shard_bytes``. The index
+    comes last, so that a folder with an index is complete.
+    """
+    folder, state = Path(folder), module.state_dict()
+    sizes = {
+        name: tensor.numel() * _stored_dtype(tensor, dtype).itemsize
+        for name, tensor in state.items()
+    }
+    shards = shards_for(sizes, shard_bytes)
+    for file, names in shards.items():
+        save_tensors(_stored({name: state[name] for name in names}, dtype), folder / file)
+    save_index(folder, shards, sum(sizes.values()))
+
+
+def shards_for(sizes: Mapping[str, int], shard_bytes: int) -> dict[str, list[str]]:
+    """Which file each weight goes to, in the order given; ``sizes`` are in bytes."""
+    shards: list[list[str]] = [[]]
+    filled = 0
+    for name, size in sizes.items():
+        if shards[-1] and filled + size > shard_bytes:
+            shards.append([])
+            filled = 0
+        shards[-1].append(name)
+        filled += size
+    return {
+        f"model-{number:05d}-of-{len(shards):05d}.safetensors": names
+        for number, names in enumerate(shards, start=1)
+    }
+
+
+def save_index(folder: Path, shards: Mapping[str, list[str]], total_bytes: int) -> None:
+    """Writes the index of sharded weights."""
+    weight_map = {name: file for file, names in shards.items() for name in names}
+    index = {"metadata": {"total_size": total_bytes}, "weight_map": weight_map}
+    text = json.dumps(index, indent=2, sort_keys=True) + "\n"
+    (folder / _INDEX).write_text(text, encoding="utf-8")
+
+
+def save_tensors(
+    tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str] | None = None
+) -> None:
+    """Writes a safetensors file; a reader sees the old file or the new one, never a half."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
     os.close(handle)
     try:
-        save_file(tensors, temporary, metadata={"format": "pt"})
+        save_file(dict(tensors), temporary, metadata={"format": "pt", **(metadata or {})})
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def weight_names(path: Path | str) -> set[str]:
+    """The names of all weights in a file or a folder, as they are stored; reads no weights."""
+    names: set[str] = set()
+    for file in _weight_files(Path(path)):
+        with _opened(file) as opened:
+            names.update(opened.keys())
+    return names
+
+
+@dataclass(slots=True)
+class _Faults:
+    """In what a checkpoint differs from the network it is for."""
+
+    missing: list[str] = field(default_factory=list)
+    extra: list[str] = field(default_factory=list)
+    misshapen: list[str] = field(default_factory=list)
+
+    def raise_any(self, path: Path | str) -> None:
+        """Raises one error that names the first few of every kind."""
+        kinds = {"missing": self.missing, "unexpected": self.extra, "misshapen": self.misshapen}
+        told = [
+            f"{len(names)} {kind} ({', '.join(names[:_NAMED])}{', ...' * (len(names) > _NAMED)})"
+            for kind, names in kinds.items()
+            if names
+        ]
+        if told:
+            raise CheckpointError(f"{path}: these weights are not this model's: {'; '.join(told)}")
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Any]:
+    """A safetensors file, mapped into memory."""
+    try:
+        opened = safe_open(file, framework="pt")
+    except OSError as error:
+        raise CheckpointError(f"cannot read weights {file}: {error}") from error
+    except SafetensorError as error:
+        raise CheckpointError(f"cannot read weights {file}: {fault_of(file) or error}") from error
+    with opened:
+        yield opened
+
+
+def _stored(state: Mapping[str, Tensor], dtype: torch.dtype | None) -> dict[str, Tensor]:
+    """The tensors as they are written; those that are not floating point keep their kind."""
+    return {
+        name: tensor.detach().to("cpu", _stored_dtype(tensor, dtype)).contiguous()
+        for name, tensor in state.items()
+    }
+
+
+def _stored_dtype(tensor: Tensor, dtype: torch.dtype | None) -> torch.dtype:
+    return dtype if dtype is not None and tensor.is_floating_point() else tensor.dtype
 
 
 def _weight_files(path: Path) -> list[Path]:
@@ -117,8 +223,4 @@ def _weight_files(path: Path) -> list[Path]:
     index = path / _INDEX
     if not index.exists():
         return [path / _SINGLE]
-    try:
-        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-    except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise CheckpointError(f"cannot read the weight index {index}: {error}") from error
-    return [path / shard for shard in sorted(shards)]
+    return [path / shard for shard in shards_of(index)]

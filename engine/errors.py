@@ -16,6 +16,10 @@ class CheckpointError(EngineError):
     """A model folder cannot be used: a file, tensor, shape or setting is missing or wrong."""
 
 
+class DownloadError(EngineError):
+    """A model cannot be fetched: no network, no such files, wrong checksums or no room for it."""
+
+
 class AudioFileError(EngineError):
     """A sound file cannot be read or written, or holds nothing that can be listened to."""
 

@@ -6,17 +6,18 @@ from typing import Any
 
 import torch
 
-from engine.catalogue import missing_files
-from engine.checkpoint import load_weights, without_weights
+from engine.checkpoint import load_weights, weight_names, without_weights
 from engine.config import ModelConfig
 from engine.device import choose_device, choose_dtype
 from engine.errors import CheckpointError, RequestError
+from engine.model_folder import ModelParts
 from engine.models.decoder import Decoder
 from engine.models.speech_lm import SpeechLM
 from engine.sampling_params import SamplingParams
 from engine.speech.decoder import SpeechDecoder
 from engine.speech.tokenizer import SpeechTokenizer
 from engine.text_tokenizer import TextTokenizer
+from engine.vocab import Vocabulary
 
 # Keys of a released generation_config.json that say nothing about sampling.
 _INFORMATIVE_KEYS = frozenset(
@@ -29,6 +30,8 @@ _INFORMATIVE_KEYS = frozenset(
         "transformers_version",
     }
 )
+# Only the Plus variants have a projector from speech features to embeddings.
+_PLUS_WEIGHTS = "model.audio_projection."
 _SAMPLING_KEYS = frozenset(
     {"temperature", "top_k", "top_p", "repetition_penalty", "max_new_tokens"}
 )
@@ -40,26 +43,29 @@ def load_components(
     folder: Path, device_name: str, dtype: torch.dtype | None
 ) -> tuple[Decoder, TextTokenizer, SpeechTokenizer, SpeechDecoder, SamplingParams]:
     """The parts of the model in ``folder``, on the named device."""
-    if missing := missing_files(folder):
+    parts = ModelParts.of(folder)
+    if missing := parts.missing():
         raise CheckpointError(f"{folder}: the model lacks {', '.join(missing)}")
     device = choose_device(device_name)
     try:
-        return _load(folder, device, dtype or choose_dtype(device))
+        return _load(parts, device, dtype or choose_dtype(device))
     except _NONSENSE as error:
         raise CheckpointError(f"{folder}: the model's files do not make sense: {error}") from error
 
 
 def _load(
-    folder: Path, device: torch.device, dtype: torch.dtype
+    parts: ModelParts, device: torch.device, dtype: torch.dtype
 ) -> tuple[Decoder, TextTokenizer, SpeechTokenizer, SpeechDecoder, SamplingParams]:
-    text_tokenizer = TextTokenizer.load(folder / "tokenizer.json")
+    folder = parts.language_model
+    text_tokenizer = TextTokenizer.load(folder)
+    vocabulary = text_tokenizer.vocabulary
+    check_variant(folder, vocabulary)
     config = ModelConfig.from_json(folder / "config.json")
     with without_weights():
         lm = SpeechLM(config)
     load_weights(lm, folder, dtype=dtype, device=device)
-    speech_tokenizer = SpeechTokenizer.load(folder / "speech_tokenizer", device)
-    speech_decoder = SpeechDecoder.load(folder / "speech_decoder", device)
-    vocabulary = text_tokenizer.vocabulary
+    speech_tokenizer = SpeechTokenizer.load(parts.speech_tokenizer, device)
+    speech_decoder = SpeechDecoder.load(parts.speech_decoder, device, parts.folder / "converted")
     if config.vocab_size != vocabulary.size:
         raise CheckpointError(
             f"{folder}: the tokenizer has {vocabulary.size} ids, the model {config.vocab_size}"
@@ -72,6 +78,21 @@ def _load(
             f" {speech_decoder.n_codes} (speech decoder)"
         )
     return Decoder(lm), text_tokenizer, speech_tokenizer, speech_decoder, default_params(folder)
+
+
+def check_variant(folder: Path, vocabulary: Vocabulary) -> None:
+    """Raises unless tokenizer and weights are of the same variant, discrete or Plus.
+
+    Both vocabularies have the same size, shifted by one id: with the wrong one every audio token
+    would be its neighbour.
+    """
+    is_plus = any(name.startswith(_PLUS_WEIGHTS) for name in weight_names(folder))
+    if is_plus != vocabulary.plus:
+        names = {True: "of a Plus model", False: "of a model without a speech encoder"}
+        raise CheckpointError(
+            f"{folder}: the tokenizer is that {names[vocabulary.plus]}, "
+            f"the weights are those {names[is_plus]}"
+        )
 
 
 def default_params(folder: Path) -> SamplingParams:

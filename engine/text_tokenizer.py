@@ -15,6 +15,7 @@ from pathlib import Path
 from tokenizers import AddedToken, Tokenizer
 
 from engine.errors import CheckpointError
+from engine.tokenizer_parts import is_in_parts, read_parts
 from engine.vocab import (
     BASE_SPECIALS,
     CONTEXT_OF_AUDIO,
@@ -38,7 +39,13 @@ class TextTokenizer:
 
     @classmethod
     def load(cls, path: Path) -> TextTokenizer:
-        """Read a model's ``tokenizer.json`` (or the folder that holds it)."""
+        """Read a model's ``tokenizer.json``, or the tokenizer files in a folder.
+
+        A folder may hold ``vocab.json`` and ``merges.txt`` in its place, as releases do.
+        """
+        if path.is_dir() and not (path / "tokenizer.json").exists() and is_in_parts(path):
+            tokenizer, added = read_parts(path)
+            return cls(tokenizer, _read_vocabulary(added, path))
         file = path / "tokenizer.json" if path.is_dir() else path
         try:
             description = json.loads(file.read_text(encoding="utf-8"))

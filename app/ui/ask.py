@@ -6,7 +6,9 @@ One object, so that a test can answer instead of a person. The gui thread's.
 from pathlib import Path
 
 from PySide6.QtCore import QStandardPaths, Qt
-from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
+from PySide6.QtWidgets import QDialog, QFileDialog, QMessageBox, QWidget
+
+from app.ui.agreement_dialog import AgreementDialog
 
 
 class Questions:
@@ -27,6 +29,15 @@ class Questions:
         """Which file to read; None where none is."""
         chosen, _ = QFileDialog.getOpenFileName(parent, title, "", kinds)
         return Path(chosen) if chosen else None
+
+    def folder(self, parent: QWidget, title: str) -> Path | None:
+        """Which folder to look into; None where none is."""
+        chosen = QFileDialog.getExistingDirectory(parent, title)
+        return Path(chosen) if chosen else None
+
+    def accepts(self, parent: QWidget, title: str, text: str, yes: str, no: str) -> bool:
+        """Whether a long text is agreed to; Escape and Enter say no."""
+        return AgreementDialog(parent, title, text, yes, no).exec() == QDialog.DialogCode.Accepted
 
     def is_sure(self, parent: QWidget, question: str, yes: str, no: str) -> bool:
         """Whether something that cannot be undone is to be done; Escape and Enter say no."""

@@ -19,6 +19,7 @@ class Header(QFrame):
 
     mode_chosen = Signal(object)  # InferenceMode
     model_chosen = Signal(str)
+    more_models_wanted = Signal()
 
     def __init__(self, look: Look, strings: Strings) -> None:
         super().__init__()
@@ -27,12 +28,13 @@ class Header(QFrame):
         self.mode, self.model = QComboBox(), QComboBox()
         self._mode_label, self._model_label = QLabel(), QLabel()
         self._models: tuple[str, ...] = ()
+        self._current = ""
         self._strings = strings
         self.sidebar.setCheckable(True)
         mark(self, Kind.BAR)
         self._lay_out()
         self.mode.activated.connect(lambda index: self.mode_chosen.emit(list(InferenceMode)[index]))
-        self.model.activated.connect(lambda index: self.model_chosen.emit(self._models[index]))
+        self.model.activated.connect(self._choose_model)
         self.set_look(look)
         self.retranslate(strings)
 
@@ -71,10 +73,21 @@ class Header(QFrame):
         """The models there are, and the one in use, which may be a folder of its own."""
         names = tuple(models)
         self._models = names if current in names or not current else (*names, current)
+        self._current = current
         self.model.clear()
         self.model.addItems([_short(name) for name in self._models])
-        self.model.setCurrentIndex(self._models.index(current) if current else -1)
-        self.model.setEnabled(bool(self._models))
+        self.model.addItem(self._strings.mode.more_models)
+        self._show_current()
+
+    def _show_current(self) -> None:
+        self.model.setCurrentIndex(self._models.index(self._current) if self._current else -1)
+
+    def _choose_model(self, index: int) -> None:
+        if index < len(self._models):
+            self.model_chosen.emit(self._models[index])
+        else:  # the entry after the models
+            self._show_current()
+            self.more_models_wanted.emit()
 
     def set_look(self, look: Look) -> None:
         """Takes over another theme."""

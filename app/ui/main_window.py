@@ -53,6 +53,10 @@ from app.ui.ports import (
     LabFailed,
     LabFinished,
     LabProgressed,
+    ModelOffered,
+    ModelProgressed,
+    ModelsListed,
+    ModelWorkEnded,
     Ports,
     WindowEvent,
 )
@@ -61,6 +65,7 @@ from app.ui.saver import Saver
 from app.ui.tab_order import move_focus
 from app.ui.talk_dock import TalkDock
 from app.ui.theme import GRID
+from app.ui.tool_dialogs import ToolDialogs
 from app.ui.transcript import Transcript
 from app.ui.translations import strings_for
 from app.ui.tray import Tray, TrayCommands
@@ -87,7 +92,6 @@ from app.ui_events import (
 from engine.modes import InferenceMode
 
 if TYPE_CHECKING:
-    from app.ui.lab_dialog import LabDialog
     from app.ui.settings_dialog import SettingsDialog
 
 _ANSWERS_PAGE = 3
@@ -125,12 +129,19 @@ class MainWindow(QMainWindow):
         self._session: list[_Timed] = []
         self._devices = DevicesChanged((), ())
         self._model = self._loading = settings.model.model
-        self._lab: LabDialog | None = None
         self._settings_dialog: SettingsDialog | None = None
         self._make_parts()
         self._lay_out()
         self._connect()
         self._saver = Saver(self, ports.files, self._questions, self.notices.tell, self._strings)
+        self._tools = ToolDialogs(
+            self,
+            ports,
+            self._saver,
+            self._questions,
+            self._post,
+            lambda: (self._look, self._strings),
+        )
         self._talks = Conversations(
             self.transcript,
             self.history,
@@ -175,6 +186,7 @@ class MainWindow(QMainWindow):
                 show_details=self.latency.details.setChecked,
                 set_mode=self._choose_mode,
                 lab=self.open_lab,
+                models=self.open_models,
                 settings=lambda: self.open_settings(),
                 keys=self._help.show_keys,
                 logs=self._ports.program.open_logs,
@@ -216,6 +228,7 @@ class MainWindow(QMainWindow):
         header.new.clicked.connect(lambda: self._talks.begin())
         header.mode_chosen.connect(self._choose_mode)
         header.model_chosen.connect(self._load)
+        header.more_models_wanted.connect(self.open_models)
         header.answers.clicked.connect(lambda: self.open_settings(_ANSWERS_PAGE))
         header.lab.clicked.connect(self.open_lab)
         header.settings.clicked.connect(lambda: self.open_settings())
@@ -284,8 +297,11 @@ class MainWindow(QMainWindow):
             case HistoryChanged():
                 self._talks.show(self._settings.privacy.keep_history)
             case LabProgressed() | LabFinished() | LabFailed():
-                if self._lab is not None:
-                    self._lab.apply(event)
+                self._tools.apply_lab(event)
+            case ModelsListed() | ModelOffered() | ModelProgressed() | ModelWorkEnded():
+                self._tools.apply_models(event)
+                if isinstance(event, ModelsListed):
+                    self.header.show_models(self._ports.program.models(), self._model)
             case _ as never:
                 assert_never(never)
 
@@ -319,6 +335,7 @@ class MainWindow(QMainWindow):
         settings = dataclasses.replace(self._settings.model, model=model)
         self._take_over(dataclasses.replace(self._settings, model=settings))
         self._show_settings()
+        self._tools.show_current(model)
 
     def _model_failed(self, model: str, message: str) -> None:
         words = self._strings.notices
@@ -374,9 +391,7 @@ class MainWindow(QMainWindow):
         self._saver.strings = self._strings
         if self.tray is not None:
             self.tray.retranslate(self._strings)
-        if self._lab is not None:  # built anew when it is next asked for
-            self._lab.close()
-            self._lab = None
+        self._tools.close()
         self._talks.show(self._settings.privacy.keep_history)
 
     def _choose_mode(self, mode: InferenceMode) -> None:
@@ -419,23 +434,12 @@ class MainWindow(QMainWindow):
         self._post(Replay(*kept.sound(side)))
 
     def open_lab(self) -> None:
-        """Opens the mode lab, which keeps its last result."""
-        from app.ui.lab_dialog import LabDialog
+        """Opens the mode lab."""
+        self._tools.open_lab(self.transcript.finished)
 
-        if self._lab is None:
-            self._lab = LabDialog(
-                self,
-                self._ports.lab,
-                self._saver,
-                self._questions,
-                self._post,
-                self._look,
-                self._strings,
-            )
-        self._lab.show_questions(self.transcript.finished)
-        self._lab.show()
-        self._lab.raise_()
-        self._lab.activateWindow()
+    def open_models(self) -> None:
+        """Opens the models that can be fetched."""
+        self._tools.open_models(self._model)
 
     # The window itself
 

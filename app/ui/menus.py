@@ -27,6 +27,7 @@ class MenuCommands:
     show_details: Callable[[bool], None]
     set_mode: Callable[[InferenceMode], None]
     lab: Callable[[], None]
+    models: Callable[[], None]
     settings: Callable[[], None]
     keys: Callable[[], None]
     logs: Callable[[], None]
@@ -71,6 +72,7 @@ class Menus(QObject):
             group.addAction(action)
             self.modes[mode] = action
         self.lab = self._tools.addAction("", commands.lab)
+        self.models = self._tools.addAction("", commands.models)
         self.settings = self._tools.addAction("", QKeySequence("Ctrl+,"), commands.settings)
         self.settings.setMenuRole(QAction.MenuRole.PreferencesRole)
         self.keys = self._help.addAction("", QKeySequence("F1"), commands.keys)
@@ -102,6 +104,7 @@ class Menus(QObject):
             (self.past, words.past_conversations),
             (self.details, words.latency_details),
             (self.lab, words.mode_lab),
+            (self.models, words.models),
             (self.settings, words.settings),
             (self.keys, words.keys),
             (self.logs, words.open_logs),

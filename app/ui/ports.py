@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from app.latency import Summary
     from app.settings import Settings
     from app.turn_record import TurnRecord
+    from engine.fit import Precision, Verdict
+    from engine.model_store import Order, Stock
     from engine.modes import InferenceMode
 
 
@@ -121,6 +123,34 @@ class Lab(Protocol):
         """Ends the run early."""
 
 
+class Models(Protocol):
+    """The models that can be fetched, on a thread of their own; every answer is an event.
+
+    One thing is done at a time, in the order in which it was asked for.
+    """
+
+    def look(self) -> None:
+        """Tells what there is of every model: ``ModelsListed``."""
+
+    def order(self, name: str, folder: Path | None) -> None:
+        """Finds out what getting a model takes: ``ModelOffered``, or ``ModelWorkEnded``.
+
+        What lies in ``folder`` is used where it is.
+        """
+
+    def fetch(self) -> None:
+        """Gets what was offered last; the licences were accepted."""
+
+    def verify(self, name: str) -> None:
+        """Checks every file of a model."""
+
+    def remove(self, name: str) -> None:
+        """Removes a model from the disk."""
+
+    def cancel(self) -> None:
+        """Ends what is being done early; what was fetched is kept."""
+
+
 class Program(Protocol):
     """The program around the window."""
 
@@ -148,6 +178,7 @@ class Ports:
     history: History
     files: Files
     lab: Lab
+    models: Models
     program: Program
 
 
@@ -177,7 +208,84 @@ class LabFailed:
     message: str
 
 
+class ModelWork(Enum):
+    """What is done to a model."""
+
+    ORDER = "order"
+    FETCH = "fetch"
+    VERIFY = "verify"
+    REMOVE = "remove"
+
+
+class ModelOutcome(Enum):
+    """How that ended; FAULTY: the check found something wrong."""
+
+    DONE = "done"
+    CANCELLED = "cancelled"
+    FAULTY = "faulty"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFit:
+    """How a model fits this machine, in the most exact precision that does, else in the least.
+
+    ``tokens_per_s`` is the most that Boost can reach, None where the bandwidth is not known.
+    """
+
+    device: str
+    precision: Precision
+    verdict: Verdict
+    needed: int
+    free: int
+    tokens_per_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRow:
+    """What the list of models shows of one; ``fit`` is None until the machine was looked at."""
+
+    stock: Stock
+    fit: ModelFit | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelsListed:
+    """What there is of every model that can be fetched."""
+
+    rows: tuple[ModelRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOffered:
+    """What getting a model takes, for the user to agree to."""
+
+    order: Order
+
+
+@dataclass(frozen=True, slots=True)
+class ModelProgressed:
+    """So many bytes were fetched or checked."""
+
+    work: ModelWork
+    name: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelWorkEnded:
+    """What was done to a model is over; ``message`` adds, in English, what is worth knowing."""
+
+    work: ModelWork
+    name: str
+    outcome: ModelOutcome
+    message: str = ""
+
+
+ModelEvent: TypeAlias = ModelsListed | ModelOffered | ModelProgressed | ModelWorkEnded
+
 WindowEvent: TypeAlias = (
-    UiEvent | StoreNotice | HistoryChanged | LabProgressed | LabFinished | LabFailed
+    UiEvent | StoreNotice | HistoryChanged | LabProgressed | LabFinished | LabFailed | ModelEvent
 )
 """All that ``MainWindow.apply`` takes."""

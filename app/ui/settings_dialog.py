@@ -1,5 +1,7 @@
 """The settings dialog: pages beside a list of them; nothing changes until Save."""
 
+from functools import partial
+
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import (
     QDialog,
@@ -41,6 +43,7 @@ class SettingsDialog(QDialog):
     ) -> None:
         super().__init__(parent)
         self._settings = settings
+        self._faulty: set[QWidget] = set()  # pages that cannot be saved as they stand
         words = strings.settings
         self.setWindowTitle(words.title)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -60,7 +63,8 @@ class SettingsDialog(QDialog):
         self.list.setCurrentRow(0)
         self.save.clicked.connect(self.accept)
         cancel.clicked.connect(self.reject)
-        talking.valid_changed.connect(self.save.setEnabled)
+        for page in (talking, privacy):
+            page.valid_changed.connect(partial(self._show_valid, page))
         privacy.delete_all_wanted.connect(self.delete_all_wanted)
         self.resize(_SIZE)
 
@@ -97,6 +101,10 @@ class SettingsDialog(QDialog):
         box.setSpacing(2 * GRID)
         box.addLayout(pages, 1)
         box.addLayout(buttons)
+
+    def _show_valid(self, page: QWidget, is_valid: bool) -> None:
+        (self._faulty.discard if is_valid else self._faulty.add)(page)
+        self.save.setEnabled(not self._faulty)
 
     def show_page(self, index: int) -> None:
         """Turns to a page."""

@@ -11,12 +11,21 @@ from PySide6.QtWidgets import (
     QDoubleSpinBox,
     QHBoxLayout,
     QLabel,
+    QLineEdit,
     QPushButton,
     QSpinBox,
 )
 
 from app.audio.devices import DeviceId, SoundDevice
-from app.settings import KeySettings, Language, Settings, TalkMode, Theme
+from app.settings import (
+    DownloadSettings,
+    KeySettings,
+    Language,
+    Settings,
+    SettingsError,
+    TalkMode,
+    Theme,
+)
 from app.ui.key_button import KeyButton
 from app.ui.settings_form import ChoiceBox, Form, ShareSlider, named
 from app.ui.stylesheet import Kind, indent, mark
@@ -223,6 +232,7 @@ class PrivacyPage(Form):
     """What is kept, and the network."""
 
     delete_all_wanted = Signal()
+    valid_changed = Signal(bool)
 
     def __init__(self, settings: Settings, words: SettingsStrings) -> None:
         super().__init__()
@@ -246,6 +256,12 @@ class PrivacyPage(Form):
         row.addStretch(1)
         self.add("", row)
         self._offline = self.add_box(words.offline, privacy.offline, words.offline_hint)
+        self._mirror = QLineEdit(settings.downloads.mirror)
+        self.add(words.mirror, self._mirror, words.mirror_hint)
+        self._mirror.textChanged.connect(self._check)
+
+    def _check(self) -> None:
+        self.valid_changed.emit(_is_address(self._mirror.text().strip()))
 
     def read(self, settings: Settings) -> Settings:
         """What is kept, and the network."""
@@ -255,7 +271,17 @@ class PrivacyPage(Form):
             retention_days=self._days.value() or None,
             offline=self._offline.isChecked(),
         )
-        return dataclasses.replace(settings, privacy=privacy)
+        downloads = DownloadSettings(self._mirror.text().strip())
+        return dataclasses.replace(settings, privacy=privacy, downloads=downloads)
+
+
+def _is_address(text: str) -> bool:
+    """Whether a mirror's address can be used; empty is the usual server."""
+    try:
+        DownloadSettings(text)
+    except SettingsError:
+        return False
+    return True
 
 
 def _device_choices(

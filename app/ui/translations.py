@@ -26,6 +26,7 @@ class MenuStrings:
     latency_details: str
     tools: str
     mode_lab: str
+    models: str
     settings: str
     help: str
     keys: str
@@ -138,6 +139,7 @@ class ModeStrings:
     answers: str
     show_sidebar: str
     no_model: str
+    more_models: str
 
     def of(self, mode: InferenceMode) -> str:
         """The name of a mode."""
@@ -237,6 +239,8 @@ class SettingsStrings:
     delete_all_question: str
     offline: str
     offline_hint: str
+    mirror: str
+    mirror_hint: str
     save: str
     cancel: str
 
@@ -278,6 +282,54 @@ class LabStrings:
     export_html: str
     export_csv: str
     exported: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelsStrings:
+    """Getting, checking and removing models."""
+
+    title: str
+    intro: str
+    list_name: str
+    absent: str
+    partial: str
+    complete: str
+    in_use: str
+    size: str
+    to_fetch: str
+    licences: str
+    looking: str
+    fits: str
+    tight: str
+    too_large: str
+    speed: str
+    get: str
+    go_on: str
+    use_folder: str
+    choose_folder: str
+    verify: str
+    remove: str
+    remove_question: str
+    yes_remove: str
+    cancel: str
+    close: str
+    licence_title: str
+    licence_intro: str
+    licence_elsewhere: str
+    accept: str
+    decline: str
+    asking: str
+    fetching: str
+    checking: str
+    removing: str
+    cancelling: str
+    fetched: str
+    checked: str
+    removed: str
+    cancelled: str
+    declined: str
+    faulty: str
+    failed: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,6 +391,7 @@ class Strings:
     history: HistoryStrings
     settings: SettingsStrings
     lab: LabStrings
+    models: ModelsStrings
     notices: NoticeStrings
     about: AboutStrings
 

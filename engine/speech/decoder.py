@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from engine.checkpoint import load_weights, without_weights
 from engine.errors import CheckpointError
+from engine.pickled_weights import as_safetensors
 from engine.speech.flow import FlowConfig, FlowDecoder, mel_frames
 from engine.speech.flow_stream import FlowStream, StreamPlan, frame_noise
+from engine.speech.released_decoder import CONFIG, flow_weights, hift_weights, released_config
 from engine.speech.vocoder import HiFT, HiFTConfig, VocoderStream
 
 
@@ -25,9 +27,20 @@ class SpeechDecoder:
         self._plan = plan or StreamPlan()
 
     @classmethod
-    def load(cls, folder: Path | str, device: torch.device | str = "cpu") -> "SpeechDecoder":
-        """Reads config.json, flow.safetensors and hift.safetensors of a `speech_decoder` folder."""
+    def load(
+        cls,
+        folder: Path | str,
+        device: torch.device | str = "cpu",
+        spare: Path | None = None,
+    ) -> "SpeechDecoder":
+        """Reads a `speech_decoder` folder: config.json, flow.safetensors and hift.safetensors.
+
+        In GLM-4-Voice's released form these are config.yaml, flow.pt and hift.pt. The pickles are
+        converted once, into the folder `spare` where nothing can be written beside them.
+        """
         folder = Path(folder)
+        if not (folder / "config.json").is_file() and (folder / CONFIG).is_file():
+            return cls._load_released(folder, device, spare or folder)
         try:
             config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
@@ -43,6 +56,23 @@ class SpeechDecoder:
         load_weights(vocoder, folder / "hift.safetensors", device=device)
         vocoder.fold()
         return cls(flow, vocoder, _plan(config.get("stream", {})))
+
+    @classmethod
+    def _load_released(
+        cls, folder: Path, device: torch.device | str, spare: Path
+    ) -> "SpeechDecoder":
+        flow_config, hift_config = released_config(folder)
+        with without_weights():
+            flow, vocoder = FlowDecoder(flow_config), HiFT(hift_config)
+        names = frozenset(vocoder.state_dict())
+        flow_file = as_safetensors(folder / "flow.pt", spare, flow_weights)
+        hift_file = as_safetensors(
+            folder / "hift.pt", spare, lambda weights: hift_weights(weights, names)
+        )
+        load_weights(flow, flow_file, device=device)
+        load_weights(vocoder, hift_file, device=device)
+        vocoder.fold()
+        return cls(flow, vocoder)
 
     @property
     def sample_rate(self) -> int:

@@ -137,8 +137,9 @@ def test_models_lists_complete_folders_only(
     monkeypatch.setattr("app.paths.user_models", lambda: tmp_path)
     (tmp_path / "half").mkdir()
     assert run("models") == 0
-    (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith("tiny ")
+    here, *to_fetch = capsys.readouterr().out.splitlines()
+    assert here.startswith("tiny ")
+    assert all("fetches it" in line for line in to_fetch)
 
 
 def test_devices_names_the_processor(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ from app.set_aside import StoreNoticeKind
 from app.settings import (
     VERSION,
     AudioSettings,
+    DownloadSettings,
     KeySettings,
     Language,
     LookSettings,
@@ -37,6 +38,7 @@ CHANGED = Settings(
     LookSettings(Theme.DARK, Language.ZH, True),
     PrivacySettings(True, 30, True),
     KeySettings("F9", "F10", "Ctrl+Alt+Space"),
+    DownloadSettings("https://mirror.example/\u6a21\u578b"),
 )
 
 
@@ -116,6 +118,7 @@ BROKEN = {
     "half device": b'{"version": 1, "settings": {"audio": {"input": {"name": "x"}}}}',
     "no model": b'{"version": 1, "settings": {"model": {"model": ""}}}',
     "retention": b'{"version": 1, "settings": {"privacy": {"retention_days": 0}}}',
+    "mirror": b'{"version": 1, "settings": {"downloads": {"mirror": "mirror.example"}}}',
     "fraction": b'{"version": 1, "settings": {"privacy": {"retention_days": 1.5}}}',
 }
 

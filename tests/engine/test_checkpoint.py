@@ -7,7 +7,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from engine.checkpoint import load_weights, save_weights, without_weights
+from engine.checkpoint import (
+    load_weights,
+    save_sharded,
+    save_weights,
+    weight_names,
+    without_weights,
+)
 from engine.config import ModelConfig
 from engine.errors import CheckpointError
 from engine.models.speech_lm import SpeechLM, initialise
@@ -80,6 +86,87 @@ def test_a_wrong_checkpoint_is_refused_and_the_weight_named(
     save_file(tensors, tmp_path / "model.safetensors")
     with pytest.raises(CheckpointError, match=name.replace(".", r"\.")):
         load_weights(meta_model(), tmp_path)
+
+
+def test_all_that_is_wrong_is_told_in_one_line_a_few_of_each_kind(
+    model: SpeechLM, tmp_path: Path
+) -> None:
+    tensors = {
+        name: tensor for name, tensor in model.state_dict().items() if "mtp_projs" not in name
+    }
+    tensors["model.norm.weight"] = torch.zeros(7)
+    tensors |= {f"surplus.{number}.weight": torch.zeros(1) for number in range(6)}
+    save_file(tensors, tmp_path / "model.safetensors")
+    with pytest.raises(CheckpointError) as caught:
+        load_weights(meta_model(), tmp_path)
+    told = str(caught.value)
+    assert "3 missing (mtp_projs.0.weight, mtp_projs.1.weight, mtp_projs.2.weight)" in told
+    assert "6 unexpected (surplus.0.weight," in told and "surplus.3.weight, ...)" in told
+    assert "1 misshapen (model.norm.weight has (7,) in place of (32,))" in told
+    assert "\n" not in told
+
+
+def test_a_wrong_checkpoint_is_refused_before_any_weight_is_read(
+    model: SpeechLM, tmp_path: Path
+) -> None:
+    tensors = dict(model.state_dict())
+    del tensors["model.norm.weight"]
+    save_file(tensors, tmp_path / "model.safetensors")
+    empty = meta_model()
+    with pytest.raises(CheckpointError):
+        load_weights(empty, tmp_path)
+    assert all(tensor.is_meta for tensor in empty.state_dict().values())
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="no way to look at the memory")
+def test_weights_stay_in_the_mapped_file_where_nothing_is_converted(
+    model: SpeechLM, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.safetensors"
+    save_weights(model, path, torch.bfloat16)
+    loaded = meta_model()
+    load_weights(loaded, tmp_path, dtype=torch.bfloat16)
+    maps = [line.split() for line in Path("/proc/self/maps").read_text().splitlines()]
+    ranges = [
+        tuple(int(bound, 16) for bound in line[0].split("-"))
+        for line in maps
+        if line[-1] == str(path)
+    ]
+    for tensor in loaded.state_dict().values():
+        assert any(begin <= tensor.data_ptr() < end for begin, end in ranges)
+
+
+def test_a_truncated_shard_is_named_with_how_much_of_it_is_there(
+    model: SpeechLM, tmp_path: Path
+) -> None:
+    save_sharded(model, tmp_path, shard_bytes=20_000)
+    shard = sorted(tmp_path.glob("*.safetensors"))[1]
+    content = shard.read_bytes()
+    shard.write_bytes(content[:-100])
+    with pytest.raises(CheckpointError) as caught:
+        load_weights(meta_model(), tmp_path)
+    assert shard.name in str(caught.value)
+    assert f"cut off: {len(content) - 100} of {len(content)} bytes" in str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_shards_that_are_loaded_and_saved_again_are_the_same_files(
+    model: SpeechLM, tmp_path: Path, dtype: torch.dtype
+) -> None:
+    save_sharded(model, tmp_path / "first", dtype, shard_bytes=20_000)
+    loaded = meta_model()
+    load_weights(loaded, tmp_path / "first", dtype=dtype)
+    save_sharded(loaded, tmp_path / "second", dtype, shard_bytes=20_000)
+    first, second = (
+        {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
+        for name in ("first", "second")
+    )
+    assert len(first) > 3
+    assert first == second
+    index = json.loads(first["model.safetensors.index.json"])
+    n_bytes = sum(tensor.numel() for tensor in model.state_dict().values()) * dtype.itemsize
+    assert index["metadata"]["total_size"] == n_bytes
+    assert weight_names(tmp_path / "first") == index["weight_map"].keys()
 
 
 @pytest.mark.parametrize("content", [None, b"not a checkpoint"])

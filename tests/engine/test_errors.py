@@ -6,7 +6,7 @@ from engine.errors import CheckpointError, EngineError
 
 def test_every_error_is_an_engine_error() -> None:
     family = [value for value in vars(engine.errors).values() if isinstance(value, type)]
-    assert len(family) == 6
+    assert len(family) == 7
     assert all(issubclass(error, EngineError) for error in family)
 
 

@@ -133,6 +133,31 @@ class FakeLab:
 
 
 @dataclass
+class FakeModels:
+    """Remembers what was asked for."""
+
+    asked: list[tuple[str, ...]] = field(default_factory=list)
+
+    def look(self) -> None:
+        self.asked.append(("look",))
+
+    def order(self, name: str, folder: Path | None) -> None:
+        self.asked.append(("order", name, str(folder)))
+
+    def fetch(self) -> None:
+        self.asked.append(("fetch",))
+
+    def verify(self, name: str) -> None:
+        self.asked.append(("verify", name))
+
+    def remove(self, name: str) -> None:
+        self.asked.append(("remove", name))
+
+    def cancel(self) -> None:
+        self.asked.append(("cancel",))
+
+
+@dataclass
 class FakeProgram:
     """A program with two models."""
 
@@ -170,6 +195,14 @@ class Answers(Questions):
         self.asked.append(title)
         return self.path
 
+    def folder(self, parent: QWidget, title: str) -> Path | None:
+        self.asked.append(title)
+        return self.path
+
+    def accepts(self, parent: QWidget, title: str, text: str, yes: str, no: str) -> bool:
+        self.asked.append(text)
+        return self.sure
+
     def is_sure(self, parent: QWidget, question: str, yes: str, no: str) -> bool:
         self.asked.append(question)
         return self.sure
@@ -183,6 +216,7 @@ class Surroundings:
     history: FakeHistory = field(default_factory=FakeHistory)
     files: FakeFiles = field(default_factory=FakeFiles)
     lab: FakeLab = field(default_factory=FakeLab)
+    models: FakeModels = field(default_factory=FakeModels)
     program: FakeProgram = field(default_factory=FakeProgram)
     answers: Answers = field(default_factory=Answers)
     posted: list[Command] = field(default_factory=list)
@@ -190,7 +224,7 @@ class Surroundings:
 
     def make_window(self, settings: Settings | None = None) -> MainWindow:
         """The window, not yet shown."""
-        ports = Ports(self.history, self.files, self.lab, self.program)
+        ports = Ports(self.history, self.files, self.lab, self.models, self.program)
         window = MainWindow(settings or self.settings, self.posted.append, ports, self.answers)
         self.windows.append(window)
         return window

@@ -19,8 +19,16 @@ from app.kept_turn import KeptTurn
 from app.lab.runner import Progress
 from app.settings import Language, LookSettings, PrivacySettings, Settings, Theme
 from app.turn_record import Origin, Outcome
+from app.ui.agreement_dialog import AgreementDialog
 from app.ui.main_window import MainWindow
-from app.ui.ports import LabFinished, LabProgressed
+from app.ui.model_details import terms_of
+from app.ui.ports import (
+    LabFinished,
+    LabProgressed,
+    ModelProgressed,
+    ModelsListed,
+    ModelWork,
+)
 from app.ui_events import (
     AnswerText,
     DeviceChange,
@@ -37,8 +45,10 @@ from app.ui_events import (
     UserSpoke,
     UserText,
 )
+from engine.model_store import State
 from engine.modes import InferenceMode
 from tests.app.ui.fakes import DEVICES, Surroundings, lab_result, record, stamps
+from tests.app.ui.test_models_dialog import order, rows
 
 _ENGLISH = (
     ("What is seven plus five?", "Seven plus five is twelve."),
@@ -129,6 +139,18 @@ def take(folder: Path, theme: Theme, language: Language) -> None:
     save(lab, folder, f"lab-running-{end}")
     window.apply(LabFinished(lab_result()))
     save(lab, folder, f"lab-{end}")
+    lab.close()
+    window.open_models()
+    window.apply(ModelsListed(rows(boost=State.COMPLETE, balance=State.PARTIAL)))
+    models = next(child for child in window.findChildren(QDialog) if child.isVisible())
+    save(models, folder, f"models-{end}")
+    window.apply(
+        ModelProgressed(ModelWork.FETCH, "vita-audio-boost", 5_650_000_000, 22_600_000_000)
+    )
+    words = window._strings.models
+    title = words.licence_title.format(name="VITA-Audio-Boost")
+    terms = AgreementDialog(window, title, terms_of(order(), words), words.accept, words.decline)
+    save(terms, folder, f"licence-{end}")
     window.close()
 
     window = window_of(theme, language, keeps_history=True)

@@ -11,8 +11,11 @@ from PySide6.QtWidgets import QApplication, QWidget
 from app.kept_turn import KeptTurn
 from app.settings import Language, LookSettings, PrivacySettings, Settings, Theme
 from app.turn_record import Origin
+from app.ui.agreement_dialog import AgreementDialog
 from app.ui.main_window import MainWindow
-from app.ui.ports import LabFinished
+from app.ui.model_details import terms_of
+from app.ui.models_dialog import ModelsDialog
+from app.ui.ports import LabFinished, ModelOffered, ModelProgressed, ModelsListed, ModelWork
 from app.ui_events import (
     DeviceChange,
     DeviceNotice,
@@ -23,7 +26,9 @@ from app.ui_events import (
     TurnFinished,
     UserSpoke,
 )
+from engine.model_store import State
 from tests.app.ui.fakes import Surroundings, lab_result, record
+from tests.app.ui.test_models_dialog import order, rows
 from tests.app.ui.walk import clipped, controls, dialogs, name_of, reached_by_tab, takes_tab
 
 LOOKS = [
@@ -81,6 +86,48 @@ def lab(around: Surroundings, look: LookSettings) -> QWidget:
     return dialogs(window)[0]
 
 
+def models(around: Surroundings, look: LookSettings) -> QWidget:
+    """The models while one is being fetched."""
+    window = empty(around, look)
+    window.open_models()
+    window.apply(ModelsListed(rows(boost=State.COMPLETE, balance=State.PARTIAL)))
+    (dialog,) = dialogs(window)
+    assert isinstance(dialog, ModelsDialog)
+    dialog.list.setCurrentRow(3)
+    dialog.get.click()
+    window.apply(ModelOffered(order()))
+    window.apply(
+        ModelProgressed(ModelWork.FETCH, "vita-audio-boost", 5_650_000_000, 22_600_000_000)
+    )
+    QApplication.processEvents()
+    return dialog
+
+
+def models_at_rest(around: Surroundings, look: LookSettings) -> QWidget:
+    """The models while nothing is done."""
+    window = empty(around, look)
+    window.open_models()
+    window.apply(ModelsListed(rows(boost=State.COMPLETE, balance=State.PARTIAL)))
+    QApplication.processEvents()
+    return dialogs(window)[0]
+
+
+def agreement(around: Surroundings, look: LookSettings) -> QWidget:
+    """Licences to be agreed to."""
+    window = empty(around, look)
+    words = window._strings.models
+    dialog = AgreementDialog(
+        window,
+        words.licence_title.format(name="VITA-Audio-Boost"),
+        terms_of(order(), words),
+        words.accept,
+        words.decline,
+    )
+    dialog.open()
+    QApplication.processEvents()
+    return dialog
+
+
 def help_dialog(name: str) -> Maker:
     """One of the dialogs of the Help menu."""
 
@@ -98,6 +145,9 @@ VIEWS: dict[str, Maker] = {
     "talking": talking,
     **{f"settings {page}": settings_page(page) for page in range(5)},
     "lab": lab,
+    "models": models,
+    "models at rest": models_at_rest,
+    "agreement": agreement,
     **{name: help_dialog(name) for name in ("keys", "licences", "about")},
 }
 EVERY_VIEW = pytest.mark.parametrize("make", VIEWS.values(), ids=VIEWS.keys())

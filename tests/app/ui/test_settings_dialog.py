@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QDoubleSpinBox,
+    QLineEdit,
     QPushButton,
     QSpinBox,
     QWidget,
@@ -20,6 +21,7 @@ from PySide6.QtWidgets import (
 from app.audio.devices import DeviceId
 from app.settings import (
     AudioSettings,
+    DownloadSettings,
     KeySettings,
     Language,
     LookSettings,
@@ -56,6 +58,7 @@ EVERYTHING = Settings(
     look=LookSettings(Theme.DARK, Language.ZH, large_text=True),
     privacy=PrivacySettings(keep_history=True, retention_days=30, offline=True),
     keys=KeySettings("F7", "Ctrl+S", "Ctrl+Alt+Space"),
+    downloads=DownloadSettings("https://mirror.example"),
 )
 
 
@@ -146,6 +149,9 @@ def test_everything_can_be_set(around_dialog: Surroundings) -> None:
     box = control(dialog, QCheckBox, words.greedy)
     assert isinstance(box, QCheckBox)
     box.setChecked(True)
+    mirror = control(dialog, QLineEdit, words.mirror)
+    assert isinstance(mirror, QLineEdit)
+    mirror.setText("https://mirror.example ")
     keys = dialog.findChildren(KeyButton)
     for button, key in zip(keys, ("F7", "Ctrl+S", "Ctrl+Alt+Space"), strict=True):
         button.set_key(key)
@@ -207,6 +213,20 @@ def test_talk_and_stop_cannot_be_one_key(around_dialog: Surroundings) -> None:
     stop.set_key(talk.key)
     assert not dialog.save.isEnabled()
     stop.set_key("F6")
+    assert dialog.save.isEnabled()
+
+
+def test_a_mirror_must_be_an_address(around_dialog: Surroundings) -> None:
+    dialog = opened(around_dialog, Settings())
+    mirror = control(dialog, QLineEdit, ENGLISH.settings.mirror)
+    assert isinstance(mirror, QLineEdit)
+    talk, stop, _ = dialog.findChildren(KeyButton)
+    mirror.setText("mirror.example")
+    stop.set_key(talk.key)
+    assert not dialog.save.isEnabled()
+    stop.set_key("F6")
+    assert not dialog.save.isEnabled()
+    mirror.setText("")
     assert dialog.save.isEnabled()
 
 

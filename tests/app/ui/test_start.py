@@ -25,7 +25,7 @@ class Nothing:
         return lambda *_: None if name == "current" else ()
 
 nothing = Nothing()
-window = MainWindow(Settings(), print, Ports(nothing, nothing, nothing, nothing))
+window = MainWindow(Settings(), print, Ports(*[nothing] * 5))
 window.show()
 program.processEvents()
 print([name for name in {LATER!r} if name in sys.modules], time.process_time())

@@ -1,0 +1,246 @@
+"""Whether a model fits a machine, and how fast it can be there: answered from sizes alone.
+
+Pure. Nothing is loaded or fetched. Memory is counted item by item as the engine uses it. Speed is
+the bandwidth floor: decoding one token reads every weight of the step once, so no program can make
+more tokens a second than the memory's bandwidth divided by those bytes allows. The memory figures
+were not compared with a run on a GPU.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from engine.config import ModelConfig
+from engine.model_folder import Part
+from engine.modes import MAIN, ForwardSchedule, InferenceMode
+from engine.releases import Release
+
+GIB = 1 << 30
+CONTEXT_TOKENS = 8192
+"""Tokens of prompt and reply that room is counted for: about ten minutes of talk."""
+
+_GROUP = 128  # weights that share a scale and a zero point in int4
+_SCALE_BYTES = 2
+_FP32 = 4
+# Rows of the longest prefill that is computed in one go.
+_PREFILL_ROWS = 2048
+# Kernels and their workspaces, before any weight is there: CUDA context and libraries; Python
+# with torch.
+_GPU_RUNTIME = GIB * 3 // 4
+_CPU_RUNTIME = GIB // 2
+# Encoding 30 s of speech and decoding a piece of a reply, in single precision.
+_SPEECH_ACTIVATIONS = GIB * 2 // 5
+# Beside a GPU the machine holds the program and one weight on its way to the device.
+_HOST_RUNTIME = 2 * GIB
+# A fuller memory leaves no room for what other programs take now and then.
+_TIGHT_SHARE = 0.92
+# In the released rhythm 4 text and 10 audio ids, of which 8 sound, make 0.64 s of speech.
+TOKENS_PER_SOUND_S = 14 / (8 / 12.5)
+
+
+class Precision(Enum):
+    """How the language model's weights are kept; the quantised ones compute in 16 bits."""
+
+    FP32 = "fp32"
+    BF16 = "bf16"
+    FP16 = "fp16"
+    INT8 = "int8"
+    INT4 = "int4"
+
+    @property
+    def compute_bytes(self) -> int:
+        """Bytes of a number in computations and in the KV cache."""
+        return _FP32 if self is Precision.FP32 else 2
+
+
+def precisions_on(is_gpu: bool) -> tuple[Precision, ...]:
+    """Those worth having on a device: without a GPU nothing smaller than 16 bits is faster."""
+    return tuple(Precision) if is_gpu else (Precision.FP32, Precision.BF16)
+
+
+class Verdict(Enum):
+    """Whether something fits; TIGHT leaves little for other programs."""
+
+    FITS = "fits"
+    TIGHT = "tight"
+    TOO_LARGE = "too large"
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What running a model takes, in bytes."""
+
+    language_model: int
+    speech_parts: int
+    kv_cache: int
+    activations: int
+    runtime: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return (
+            self.language_model
+            + self.speech_parts
+            + self.kv_cache
+            + self.activations
+            + self.runtime
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """The most a mode can reach on a memory of some bandwidth."""
+
+    mode: InferenceMode
+    tokens_per_s: float
+
+    @property
+    def real_time_factor(self) -> float:
+        """Seconds of the language model's work for one second of speech."""
+        return TOKENS_PER_SOUND_S / self.tokens_per_s
+
+
+def matrix_bytes(n_out: int, n_in: int, precision: Precision) -> int:
+    """The bytes of one weight matrix: quantised with a scale per output, or per group of inputs."""
+    match precision:
+        case Precision.FP32:
+            return _FP32 * n_out * n_in
+        case Precision.BF16 | Precision.FP16:
+            return 2 * n_out * n_in
+        case Precision.INT8:
+            return n_out * n_in + _SCALE_BYTES * n_out
+        case Precision.INT4:
+            groups = n_out * -(-n_in // _GROUP)
+            return n_out * n_in // 2 + 2 * _SCALE_BYTES * groups
+
+
+def layer_bytes(config: ModelConfig, precision: Precision) -> int:
+    """The bytes of one decoder layer."""
+    width, inner = config.hidden_size, config.intermediate_size
+    kv_width = config.num_key_value_heads * config.head_dim
+    matrices = (
+        *((width, width), (kv_width, width), (kv_width, width), (width, width)),
+        *((inner, width), (inner, width), (width, inner)),
+    )
+    small = 3 * width + 2 * kv_width  # norms and biases
+    return (
+        sum(matrix_bytes(*shape, precision) for shape in matrices) + precision.compute_bytes * small
+    )
+
+
+def head_bytes(config: ModelConfig, precision: Precision) -> int:
+    """The bytes of the output matrix, which every token reads."""
+    return matrix_bytes(config.vocab_size, config.hidden_size, precision)
+
+
+def module_bytes(config: ModelConfig, precision: Precision) -> int:
+    """The bytes of one MCTP module with its layer, without the head it shares."""
+    width = config.hidden_size
+    return (
+        layer_bytes(config, precision)
+        + matrix_bytes(width, 2 * width, precision)
+        + precision.compute_bytes * 2 * width
+    )
+
+
+def language_model_bytes(config: ModelConfig, precision: Precision) -> int:
+    """The bytes of all weights; the embedding stays in 16 bits where matrices are quantised."""
+    embedding = precision.compute_bytes * config.vocab_size * config.hidden_size
+    head = 0 if config.tie_word_embeddings else head_bytes(config, precision)
+    backbone = config.n_backbone_layers * layer_bytes(config, precision)
+    modules = config.depth * module_bytes(config, precision)
+    return embedding + head + backbone + modules + precision.compute_bytes * config.hidden_size
+
+
+def kv_cache_bytes(config: ModelConfig, precision: Precision, n_tokens: int) -> int:
+    """Keys and values of every layer, and the states the MCTP modules go on from."""
+    keys_values = 2 * config.num_key_value_heads * config.head_dim * config.num_hidden_layers
+    states = config.depth * config.hidden_size
+    return precision.compute_bytes * (keys_values + states) * n_tokens
+
+
+def activation_bytes(config: ModelConfig, precision: Precision) -> int:
+    """Scratch memory of the longest prefill, with its logits and attention mask."""
+    width, inner = config.hidden_size, config.intermediate_size
+    kv_width = config.num_key_value_heads * config.head_dim
+    row = 6 * width + 2 * kv_width + 2 * inner
+    group = config.num_attention_heads // config.num_key_value_heads
+    mask = _PREFILL_ROWS * group * _PREFILL_ROWS
+    logits = _FP32 * 3 * config.vocab_size
+    return precision.compute_bytes * (_PREFILL_ROWS * row + mask) + logits
+
+
+def memory_of(
+    release: Release, precision: Precision, is_gpu: bool, n_tokens: int = CONTEXT_TOKENS
+) -> Memory:
+    """What running a released model takes on its device."""
+    config = release.config
+    # The Plus variants' encoder runs in the language model's 16 bits, the rest in single precision.
+    within = precision.compute_bytes * release.n_encoder_parameters
+    beside = sum(
+        _FP32 * part.n_parameters
+        for part in release.parts
+        if part.part in (Part.SPEECH_TOKENIZER, Part.SPEECH_DECODER)
+    )
+    return Memory(
+        language_model=language_model_bytes(config, precision) + within,
+        speech_parts=beside,
+        kv_cache=kv_cache_bytes(config, precision, n_tokens),
+        activations=activation_bytes(config, precision) + _SPEECH_ACTIVATIONS,
+        runtime=_GPU_RUNTIME if is_gpu else _CPU_RUNTIME,
+    )
+
+
+def host_bytes(release: Release) -> int:
+    """What the machine's own memory must offer beside a GPU: the files are mapped, not held."""
+    largest = release.config.vocab_size * release.config.hidden_size * 2
+    return _HOST_RUNTIME + largest
+
+
+def verdict(needed: int, available: int) -> Verdict:
+    """Whether something fits into the memory that is available."""
+    if needed <= _TIGHT_SHARE * available:
+        return Verdict.FITS
+    return Verdict.TIGHT if needed <= available else Verdict.TOO_LARGE
+
+
+def step_bytes(config: ModelConfig, precision: Precision, maker: int, n_tokens: int) -> int:
+    """What one decode step reads: the weights of its maker, the head, and its keys and values."""
+    entry = 2 * config.num_key_value_heads * config.head_dim * precision.compute_bytes * n_tokens
+    head = head_bytes(config, precision)
+    if maker == MAIN:
+        return config.n_backbone_layers * (layer_bytes(config, precision) + entry) + head
+    return module_bytes(config, precision) + entry + head
+
+
+def fastest(
+    config: ModelConfig,
+    precision: Precision,
+    bandwidth: float,
+    n_tokens: int = CONTEXT_TOKENS // 2,
+) -> tuple[Speed, ...]:
+    """The most tokens a second that ``bandwidth`` bytes a second allow, in every mode.
+
+    It is that of a long reply: the first few tokens of a mode may be made in another rhythm.
+    """
+    speeds = []
+    for mode in InferenceMode:
+        schedule = ForwardSchedule(mode.pairs, config.depth)
+        begin, length = sum(mode.pairs[:-2]), sum(mode.pairs[-2:])
+        makers = [schedule.maker(begin + n) for n in range(length)]
+        read = sum(
+            makers.count(maker) * step_bytes(config, precision, maker, n_tokens)
+            for maker in set(makers)
+        )
+        speeds.append(Speed(mode, bandwidth * length / read))
+    return tuple(speeds)
+
+
+def disk_bytes(release: Release) -> int:
+    """What fetching and keeping a model takes on the disk, the converted decoder included."""
+    converted = sum(
+        _FP32 * part.n_parameters
+        for part in release.parts
+        if part.part in (Part.SPEECH_DECODER, Part.SPEECH_ENCODER)
+    )
+    return release.n_bytes + converted
