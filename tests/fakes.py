@@ -43,6 +43,7 @@ FLOW = replace(
     ),
 )
 HIFT = HiFTConfig(base_channels=16, f0_cond_channels=16)
+CTC_PIECES = ("<unk>", "<s>", "</s>", "<|en|>", *(f"\u2581{a}{b}" for a in "mnst" for b in "aeiou"))
 
 
 def write_text_tokenizer(path: Path) -> TextTokenizer:
@@ -78,6 +79,31 @@ def write_model(folder: Path) -> Path:
     save_weights(flow, folder / "speech_decoder/flow.safetensors")
     save_weights(hift, folder / "speech_decoder/hift.safetensors")
     return folder
+
+
+def write_statistics(path: Path, shift: Sequence[float], scale: Sequence[float]) -> None:
+    """An ``am.mvn``: what is added to features and what they are multiplied with then."""
+    lines = ["<Nnet>", f"<Splice> {len(shift)} {len(shift)}", "[ 0 ]"]
+    for name, numbers in (("AddShift", shift), ("Rescale", scale)):
+        written = " ".join(map(str, numbers))
+        lines += [f"<{name}> {len(numbers)} {len(numbers)}", f"<LearnRateCoef> 0 [ {written} ]"]
+    path.write_text("\n".join([*lines, "</Nnet>", ""]))
+
+
+def write_pieces(path: Path, pieces: Sequence[str], kinds: Sequence[int] | None = None) -> None:
+    """A SentencePiece model file with nothing in it but pieces and the training's vocabulary size.
+
+    ``kinds`` are SentencePiece's numbers for them, by default those of its own first three.
+    """
+    kinds = kinds or [2, 3, 3, *[1] * (len(pieces) - 3)]
+    model = b""
+    for piece, kind in zip(pieces, kinds, strict=True):
+        text = piece.encode()
+        score = b"\x15" + np.float32(-1.5).tobytes()
+        message = b"\x0a" + bytes([len(text)]) + text + score + b"\x18" + bytes([kind])
+        model += b"\x0a" + bytes([len(message)]) + message
+    trainer = b"\x20\xc0\x3e"  # a field whose number takes two bytes
+    path.write_bytes(model + b"\x12" + bytes([len(trainer)]) + trainer)
 
 
 class FakeSpeechTokenizer:
