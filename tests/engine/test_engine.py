@@ -1,7 +1,7 @@
 """The engine: its events, their order, and what it does with a question it cannot take."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,10 +40,12 @@ class ScriptedLM(Decoder):
         self.script = iter(script)
         self.log = log
 
-    def main_step(self, ids: Tensor, cache: KVCache) -> Tensor:
+    def main_step(
+        self, ids: Tensor, cache: KVCache, inserted: Sequence[tuple[int, Tensor]] = ()
+    ) -> Tensor:
         """A backbone forward, noted."""
         self.log.append("backbone")
-        return super().main_step(ids, cache)
+        return super().main_step(ids, cache, inserted)
 
     def mctp_step(self, k: int, ids: Tensor, hidden: Tensor, cache: KVCache) -> Tensor:
         """A forward of module k, noted."""
@@ -362,7 +364,7 @@ def test_a_second_turn_computes_only_what_is_new(text_tokenizer: TextTokenizer) 
     fed: list[int] = []
     main_step = engine.lm.main_step
 
-    def count(ids: Tensor, cache: KVCache) -> Tensor:
+    def count(ids: Tensor, cache: KVCache, inserted: object) -> Tensor:
         fed.append(len(ids))
         return main_step(ids, cache)
 
