@@ -6,16 +6,22 @@ from pathlib import Path
 
 from engine.errors import CheckpointError
 
-MODEL_FILES = (
+_COMMON_FILES = (
     "config.json",
     "tokenizer.json",
-    "speech_tokenizer/config.json",
-    "speech_tokenizer/model.safetensors",
     "speech_decoder/config.json",
     "speech_decoder/flow.safetensors",
     "speech_decoder/hift.safetensors",
 )
+MODEL_FILES = (
+    *_COMMON_FILES,
+    "speech_tokenizer/config.json",
+    "speech_tokenizer/model.safetensors",
+)
 """What a model folder must hold, beside its own weights, which may be in several shards."""
+
+PLUS_FILES = (*_COMMON_FILES, "speech_encoder/config.json", "speech_encoder/am.mvn")
+"""What the folder of a Plus model must hold; the encoder's weights are among its own."""
 
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 
@@ -31,7 +37,8 @@ class ModelEntry:
 
 def missing_files(folder: Path) -> tuple[str, ...]:
     """The files a model folder lacks."""
-    missing = [name for name in MODEL_FILES if not (folder / name).is_file()]
+    needed = PLUS_FILES if (folder / "speech_encoder").is_dir() else MODEL_FILES
+    missing = [name for name in needed if not (folder / name).is_file()]
     if not any((folder / name).is_file() for name in _WEIGHTS):
         missing.append(_WEIGHTS[0])
     return tuple(missing)

@@ -7,14 +7,16 @@ from typing import Any
 import torch
 
 from engine.catalogue import missing_files
-from engine.checkpoint import load_weights, without_weights
+from engine.checkpoint import load_weights, weight_shapes, without_weights
 from engine.config import ModelConfig
 from engine.device import choose_device, choose_dtype
 from engine.errors import CheckpointError, RequestError
 from engine.models.decoder import Decoder
+from engine.models.plus_lm import AUDIO_PREFIXES, CTC_WEIGHT, PlusSpeechLM
 from engine.models.speech_lm import SpeechLM
 from engine.sampling_params import SamplingParams
 from engine.speech.decoder import SpeechDecoder
+from engine.speech.encoder import SpeechEncoder, read_config
 from engine.speech.tokenizer import SpeechTokenizer
 from engine.text_tokenizer import TextTokenizer
 
@@ -36,9 +38,13 @@ _SAMPLING_KEYS = frozenset(
 _NONSENSE = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 
 
-def load_components(
-    folder: Path, device_name: str, dtype: torch.dtype | None
-) -> tuple[Decoder, TextTokenizer, SpeechTokenizer, SpeechDecoder, SamplingParams]:
+Components = tuple[
+    Decoder, TextTokenizer, SpeechTokenizer | SpeechEncoder, SpeechDecoder, SamplingParams
+]
+"""What ``SpeechEngine`` is made of, in its order."""
+
+
+def load_components(folder: Path, device_name: str, dtype: torch.dtype | None) -> Components:
     """The parts of the model in ``folder``, on the named device."""
     if missing := missing_files(folder):
         raise CheckpointError(f"{folder}: the model lacks {', '.join(missing)}")
@@ -49,29 +55,49 @@ def load_components(
         raise CheckpointError(f"{folder}: the model's files do not make sense: {error}") from error
 
 
-def _load(
-    folder: Path, device: torch.device, dtype: torch.dtype
-) -> tuple[Decoder, TextTokenizer, SpeechTokenizer, SpeechDecoder, SamplingParams]:
+def _load(folder: Path, device: torch.device, dtype: torch.dtype) -> Components:
     text_tokenizer = TextTokenizer.load(folder / "tokenizer.json")
-    config = ModelConfig.from_json(folder / "config.json")
-    with without_weights():
-        lm = SpeechLM(config)
-    load_weights(lm, folder, dtype=dtype, device=device)
-    speech_tokenizer = SpeechTokenizer.load(folder / "speech_tokenizer", device)
-    speech_decoder = SpeechDecoder.load(folder / "speech_decoder", device)
     vocabulary = text_tokenizer.vocabulary
+    config = ModelConfig.from_json(folder / "config.json")
     if config.vocab_size != vocabulary.size:
         raise CheckpointError(
             f"{folder}: the tokenizer has {vocabulary.size} ids, the model {config.vocab_size}"
         )
-    counts = {vocabulary.n_audio, speech_tokenizer.n_codes, speech_decoder.n_codes}
-    if len(counts) > 1:
-        raise CheckpointError(
-            f"{folder}: the parts know different numbers of audio tokens: "
-            f"{vocabulary.n_audio} (text tokenizer), {speech_tokenizer.n_codes} (speech tokenizer),"
-            f" {speech_decoder.n_codes} (speech decoder)"
-        )
+    lm = _language_model(folder, config, vocabulary.plus)
+    load_weights(lm, folder, dtype=dtype, device=device)
+    speech_decoder = SpeechDecoder.load(folder / "speech_decoder", device)
+    counts = {"text tokenizer": vocabulary.n_audio, "speech decoder": speech_decoder.n_codes}
+    speech_tokenizer: SpeechTokenizer | SpeechEncoder
+    if isinstance(lm, PlusSpeechLM):
+        encoder_folder = folder / "speech_encoder"
+        speech_tokenizer = SpeechEncoder.load(encoder_folder, lm.speech_encoder, lm.projector)
+    else:
+        speech_tokenizer = SpeechTokenizer.load(folder / "speech_tokenizer", device)
+        counts["speech tokenizer"] = speech_tokenizer.n_codes
+    if len(set(counts.values())) > 1:
+        told = ", ".join(f"{count} ({part})" for part, count in counts.items())
+        raise CheckpointError(f"{folder}: the parts know different numbers of audio tokens: {told}")
     return Decoder(lm), text_tokenizer, speech_tokenizer, speech_decoder, default_params(folder)
+
+
+def _language_model(folder: Path, config: ModelConfig, plus: bool) -> SpeechLM:
+    """The network, without weights, that the folder's weights are for.
+
+    The ids of the Plus variant are shifted by one, so a tokenizer of the other one would give
+    noise; the weights tell them apart.
+    """
+    shapes = weight_shapes(folder)
+    if plus != any(name.startswith(AUDIO_PREFIXES) for name in shapes):
+        variants = ("Plus", "discrete") if plus else ("discrete", "Plus")
+        raise CheckpointError(
+            f"{folder}: the tokenizer is that of the {variants[0]} variant, but the weights are "
+            f"those of the {variants[1]} one; take both from the same checkpoint"
+        )
+    with without_weights():
+        if not plus:
+            return SpeechLM(config)
+        n_ctc_ids, *_ = shapes.get(CTC_WEIGHT, (0,))
+        return PlusSpeechLM(config, read_config(folder / "speech_encoder"), n_ctc_ids)
 
 
 def default_params(folder: Path) -> SamplingParams:

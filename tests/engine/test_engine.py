@@ -324,7 +324,7 @@ def test_the_prompt_is_the_conversation_and_the_question(
 ) -> None:
     engine = make_engine(text_tokenizer, boost_script(text_tokenizer))
     first = ReplyRequest(7, Conversation(), SPEECH)
-    conversation = first.continued(ended(list(engine.respond(first))).stats)
+    conversation = first.continued(ended(list(engine.respond(first))))
     expected = conversation.with_turn(Turn(Role.USER, "And now?"))
     assert [turn.role for turn in expected.turns] == [Role.USER, Role.ASSISTANT, Role.USER]
     assert expected.turns[0].audio_codes == tuple(range(13))
@@ -370,7 +370,7 @@ def test_a_second_turn_computes_only_what_is_new(text_tokenizer: TextTokenizer) 
 
     engine.lm.main_step = count  # type: ignore[method-assign]
     request = ReplyRequest(7, Conversation(), SPEECH)
-    first = ended(list(engine.respond(request))).stats
+    first = ended(list(engine.respond(request)))
     fed.clear()
     second = replace(request, conversation=request.continued(first))
     list(engine.respond(second))
