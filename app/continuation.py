@@ -11,7 +11,8 @@ def conversation_of(turns: Sequence[KeptTurn], model: str) -> Conversation:
     """What was asked and what was heard, in order.
 
     Audio tokens mean something to the model that made them only; for another ``model`` the words
-    stand alone. A question that left neither words nor tokens is left out with its answer.
+    stand alone, as they do for a question whose embeddings a Plus model took, which are not kept. A
+    question that left neither words nor tokens is left out with its answer.
     """
     conversation = Conversation()
     for kept in turns:

@@ -40,6 +40,7 @@ from app.worker_messages import (
     WorkerRequest,
 )
 from engine.cancel import CancelToken
+from engine.conversation import Speech
 from engine.errors import EngineError
 from engine.events import AudioChunk, EngineFailed, ReplyEnded
 from engine.utterance import Utterance
@@ -83,9 +84,9 @@ class EngineWorker:
         self._model = ""
         self._fallback: str | None = None
         self._to_encode: Encode | None = None
-        self._encoded: tuple[Span, tuple[int, ...], float] | None = None
+        self._encoded: tuple[Span, Speech, float] | None = None
         self._backlog: deque[Transcribe] = deque(maxlen=_LONGEST_BACKLOG)
-        self._last_codes: tuple[int, tuple[int, ...]] | None = None
+        self._last_codes: tuple[int, Speech] | None = None
 
     def start(self) -> None:
         """Begins to take requests."""
@@ -221,8 +222,8 @@ class EngineWorker:
 
     def _codes_of(
         self, question: Utterance, span: Span | None, engine: "SpeechEngine"
-    ) -> tuple[tuple[int, ...], float]:
-        """The audio tokens of a question and since when they are known."""
+    ) -> tuple[Speech, float]:
+        """A question as the model takes it and since when that is known."""
         ahead, self._encoded, self._to_encode = self._encoded, None, None
         if ahead is not None and ahead[0] == span:
             return ahead[1:]

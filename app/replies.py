@@ -187,7 +187,7 @@ def carry_out(
                 show.audio(event, 1000 * (time.monotonic() - started))
             case ReplyEnded():
                 show.ended(event)
-                return Reply(event.stats, request.continued(event.stats))
+                return Reply(event.stats, request.continued(event))
             case EngineFailed():
                 raise AppError(event.message)
             case Loading():

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from app.turn_record import Origin, Outcome, Stamps, TurnRecord
 from app.worker_messages import QuestionEncoded, Span
-from engine.conversation import Conversation, Role, Turn
+from engine.conversation import Conversation, Role, Speech, Turn
 from engine.events import AudioChunk, EndReason, ReplyEnded, TimingsMs
 from engine.modes import InferenceMode
 from engine.utterance import Utterance
@@ -62,7 +62,7 @@ class Reply:
     stamps: Stamps
     is_started: bool = False
     seed: int | None = None
-    question_codes: tuple[int, ...] | None = None
+    question_codes: Speech | None = None
     text: str = ""
     n_shown: int = 0  # characters
     audio_codes: tuple[int, ...] = ()
@@ -172,7 +172,7 @@ class Reply:
         if isinstance(content, str):
             question = Turn(Role.USER, content)
         elif self.question_codes:
-            question = Turn(Role.USER, audio_codes=self.question_codes)
+            question = Turn.spoken(self.question_codes)
         else:
             return conversation
         conversation = conversation.with_turn(question)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from engine.cancel import CancelToken
+    from engine.conversation import Speech
     from engine.engine import SpeechEngine
     from engine.events import EngineEvent
     from engine.requests import ReplyRequest
@@ -84,14 +85,14 @@ WorkerRequest: TypeAlias = Respond | Encode | Transcribe | Play | LoadModel | Jo
 
 @dataclass(frozen=True, slots=True)
 class QuestionEncoded:
-    """The reply begins: ``codes`` are the audio tokens of a spoken question.
+    """The reply begins: ``codes`` is a spoken question as the model takes it, () a typed one.
 
     ``encoded_at`` lies before ``requested_at`` where the question was encoded ahead.
     ``generating_at`` is the moment that the reply's ``TimingsMs`` count from.
     """
 
     turn_id: int
-    codes: tuple[int, ...]
+    codes: Speech
     requested_at: float
     encoded_at: float
     generating_at: float

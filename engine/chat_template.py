@@ -6,11 +6,13 @@ tags; an answer that has both is interleaved.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from engine.conversation import Conversation, Role, Turn
+from engine.conversation import Conversation, Role, Speech, SpeechEmbeddings, Turn
 from engine.errors import RequestError, TrainingDataError
 from engine.interleave import DEFAULT_RATIO, interleave
 from engine.text_tokenizer import TextTokenizer
+from engine.vocab import Vocabulary
 
 ASR_INSTRUCTION = "Convert the speech to text."
 TTS_INSTRUCTION = "Convert the text to speech."
@@ -25,13 +27,18 @@ TEXT_ONLY_SYSTEM = "Respond in text."
 IGNORED_LABEL = -100
 """The label of an id that no loss is taken on."""
 
-N_FEATURE_QUERIES = 4
-"""Rows the Plus variant's encoder puts out before those of the frames."""
+
+@dataclass(frozen=True, slots=True)
+class PlacedSpeech:
+    """Embeddings that take the place of a prompt's ids from ``start`` on (Plus)."""
+
+    start: int
+    embeddings: SpeechEmbeddings
 
 
-def asr_turn(audio_codes: Sequence[int]) -> Turn:
+def asr_turn(speech: Speech) -> Turn:
     """A user's turn that asks for the text of a recording."""
-    return Turn(Role.USER, f"{ASR_INSTRUCTION}\n", tuple(audio_codes))
+    return Turn.spoken(speech, f"{ASR_INSTRUCTION}\n")
 
 
 def tts_turn(text: str) -> Turn:
@@ -60,6 +67,23 @@ def prompt_ids(
         ids += _content_ids(heard, tokenizer, ratio)
         ids += _closing_ids(tokenizer)
     return ids + _header_ids(Role.ASSISTANT, tokenizer)
+
+
+def placed_speech(
+    ids: Sequence[int], conversation: Conversation, vocab: Vocabulary
+) -> tuple[PlacedSpeech, ...]:
+    """Where the users' speech of a conversation belongs in ``ids``, which were made from it."""
+    placed: list[PlacedSpeech] = []
+    stop = 0
+    for embeddings in (turn.embeddings for turn in conversation.turns):
+        if embeddings is None:
+            continue
+        assert vocab.context_of_audio is not None, "these ids are not of the Plus variant"
+        start = ids.index(vocab.context_of_audio, stop)
+        stop = start + len(embeddings)
+        assert ids[stop] == vocab.end_of_audio, "the ids have other places than the speech"
+        placed.append(PlacedSpeech(start, embeddings))
+    return tuple(placed)
 
 
 def training_ids(
@@ -112,15 +136,15 @@ def _content_ids(turn: Turn, tokenizer: TextTokenizer, ratio: Sequence[int]) -> 
 
 
 def _speech_ids(turn: Turn, tokenizer: TextTokenizer) -> list[int]:
-    """The audio span of a turn: audio tokens, or placeholders for a user's features (Plus)."""
+    """The audio span of a turn: audio tokens, or placeholders for a user's embeddings (Plus)."""
     vocab = tokenizer.vocabulary
-    if turn.n_audio_frames:
+    if turn.embeddings:
         if vocab.context_of_audio is None or turn.role is Role.ASSISTANT:
-            raise RequestError("Speech features stand only in users' turns of the Plus variant.")
-        inside = [vocab.context_of_audio] * (turn.n_audio_frames + N_FEATURE_QUERIES)
+            raise RequestError("Speech embeddings stand only in users' turns of the Plus variant.")
+        inside = [vocab.context_of_audio] * len(turn.embeddings)
     elif turn.audio_codes:
         if vocab.plus and turn.role is Role.USER:
-            raise RequestError("The Plus variant takes a user's speech as features, not as tokens.")
+            raise RequestError("The Plus variant takes a user's speech as embeddings, not tokens.")
         inside = [vocab.audio_id(code) for code in turn.audio_codes]
     else:
         return []

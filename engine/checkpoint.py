@@ -96,6 +96,19 @@ def load_weights(
     assert not left, f"buffers outside the checkpoint were built on meta: {left}"
 
 
+def weight_shapes(path: Path | str) -> dict[str, tuple[int, ...]]:
+    """The shapes of all weights that ``load_weights`` would find, by their names in the files."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for file in _weight_files(Path(path)):
+        try:
+            with safe_open(file, framework="pt") as opened:
+                keys = opened.keys()
+                shapes |= {key: tuple(opened.get_slice(key).get_shape()) for key in keys}
+        except (OSError, SafetensorError) as error:
+            raise CheckpointError(f"cannot read weights {file}: {error}") from error
+    return shapes
+
+
 def save_weights(module: nn.Module, path: Path | str, dtype: torch.dtype | None = None) -> None:
     """Writes all parameters and buffers to ``path``; a reader sees the old file or the new one."""
     save_tensors(_stored(module.state_dict(), dtype), Path(path))

@@ -7,6 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 # English has about four characters to a token, Chinese fewer than two.
 _CHARACTERS_PER_TOKEN = 2
@@ -21,38 +26,70 @@ class Role(Enum):
     ASSISTANT = "assistant"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class SpeechEmbeddings:
+    """A user's speech as the Plus variant takes it: one embedding for each place in the prompt.
+
+    They belong to the model that made them, and nobody writes to them. Equal is only the very same
+    object; what has to know more compares the rows.
+    """
+
+    rows: NDArray[np.float32]  # (F + 4, D)
+
+    def __post_init__(self) -> None:
+        assert self.rows.ndim == 2 and len(self.rows), f"rows of embeddings: {self.rows.shape}"
+
+    def __len__(self) -> int:
+        """How many places it takes."""
+        return len(self.rows)
+
+    def first(self, n_places: int) -> SpeechEmbeddings:
+        """What stands in the first ``n_places``."""
+        return self if n_places >= len(self) else SpeechEmbeddings(self.rows[:n_places])
+
+
+Speech: TypeAlias = tuple[int, ...] | SpeechEmbeddings
+"""A user's speech as a model takes it: audio tokens, or the embeddings of the Plus variant."""
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """One turn: its text, and the speech that follows the text or stands for it.
 
-    Speech is ``audio_codes``, or, for a user of the Plus variant, ``n_audio_frames`` frames of
-    features. ``heard_tokens`` counts the audio tokens of an interrupted answer that were played;
-    None means all of them.
+    Speech is ``audio_codes``, or, for a user of the Plus variant, ``embeddings``. ``heard_tokens``
+    counts the audio tokens of an interrupted answer that were played; None means all of them.
     """
 
     role: Role
     text: str = ""
     audio_codes: tuple[int, ...] = ()
-    n_audio_frames: int = 0
+    embeddings: SpeechEmbeddings | None = None
     heard_tokens: int | None = None
 
     def __post_init__(self) -> None:
-        assert self.n_audio_frames >= 0, f"negative number of frames: {self.n_audio_frames}"
-        assert not (self.audio_codes and self.n_audio_frames), "speech is either codes or frames"
+        assert not (self.audio_codes and self.embeddings), "speech is either codes or embeddings"
         assert self.heard_tokens is None or 0 <= self.heard_tokens <= len(self.audio_codes), (
             f"{self.heard_tokens} of {len(self.audio_codes)} audio tokens cannot have been heard"
         )
 
+    @classmethod
+    def spoken(cls, speech: Speech, text: str = "") -> Turn:
+        """A user's turn with speech, and text before it."""
+        if isinstance(speech, SpeechEmbeddings):
+            return cls(Role.USER, text, embeddings=speech)
+        return cls(Role.USER, text, speech)
+
     @property
     def is_empty(self) -> bool:
         """Whether nothing is said in this turn."""
-        return not (self.text or self.audio_codes or self.n_audio_frames)
+        return not (self.text or self.audio_codes or self.embeddings)
 
     @property
     def n_tokens(self) -> int:
         """About how many tokens it takes in a prompt; no tokenizer is asked."""
         n_text = len(self.text) // _CHARACTERS_PER_TOKEN
-        return n_text + len(self.audio_codes) + self.n_audio_frames + _FRAMING_TOKENS
+        n_speech = len(self.audio_codes) + len(self.embeddings or ())
+        return n_text + n_speech + _FRAMING_TOKENS
 
     def as_heard(self) -> Turn:
         """The turn cut to what was heard, with the same share of its text, in whole words."""

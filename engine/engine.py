@@ -17,8 +17,8 @@ import numpy.typing as npt
 import torch
 
 from engine.cancel import CancelToken
-from engine.chat_template import prompt_ids
-from engine.conversation import Conversation, Role, Turn
+from engine.chat_template import PlacedSpeech, placed_speech, prompt_ids
+from engine.conversation import Conversation, Role, Speech, SpeechEmbeddings, Turn
 from engine.errors import OutOfMemory, RequestError
 from engine.events import (
     AudioChunk,
@@ -36,6 +36,7 @@ from engine.modes import InferenceMode, Step
 from engine.requests import ReplyRequest, Task
 from engine.sampling_params import SamplingParams
 from engine.speech.decoder import SpeechDecoder
+from engine.speech.encoder import SpeechEncoder
 from engine.speech.leading_silence import LeadingSilence
 from engine.speech.tokenizer import SpeechTokenizer
 from engine.text_tokenizer import TextTokenizer
@@ -62,7 +63,7 @@ class SpeechEngine:
         self,
         lm: Decoder,
         text_tokenizer: TextTokenizer,
-        speech_tokenizer: SpeechTokenizer,
+        speech_tokenizer: SpeechTokenizer | SpeechEncoder,
         speech_decoder: SpeechDecoder,
         default_params: SamplingParams | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -123,13 +124,11 @@ class SpeechEngine:
             yield from self._respond(request, cancel or CancelToken())
 
     @torch.inference_mode()
-    def encode(self, question: Utterance) -> tuple[int, ...]:
-        """The audio tokens of a spoken question, for ``ReplyRequest.question_codes``."""
-        shortest = -(-int(_SHORTEST_QUESTION_S * 1000) * question.sample_rate // 1000)
-        padding = max(0, shortest - len(question.samples))
-        samples = np.pad(question.samples, (0, padding))
+    def encode(self, question: Utterance) -> Speech:
+        """A spoken question as the model takes it, for ``ReplyRequest.question_codes``."""
         with _memory_errors():
-            return tuple(self.speech_tokenizer.encode(samples, question.sample_rate))
+            heard = self.speech_tokenizer.encode(_padded(question), question.sample_rate)
+        return heard if isinstance(heard, SpeechEmbeddings) else tuple(heard)
 
     def transcribe(
         self,
@@ -137,10 +136,19 @@ class SpeechEngine:
         sample_rate: int,
         mode: InferenceMode = InferenceMode.VANILLA,
         cancel: CancelToken | None = None,
-        codes: tuple[int, ...] | None = None,
+        codes: Speech | None = None,
     ) -> str:
-        """What was said, as text; ``codes`` are its audio tokens where they are known."""
+        """What was said, as text; ``codes`` is it as the model takes it, where that is known.
+
+        A Plus model with a CTC head does it at once, without the language model and its mode.
+        """
         question = Utterance.checked(samples, sample_rate)
+        encoder = self.speech_tokenizer
+        if isinstance(encoder, SpeechEncoder) and encoder.can_transcribe:
+            if cancel is not None and cancel.is_cancelled:
+                return ""
+            with _memory_errors():
+                return encoder.transcribe(_padded(question), sample_rate)
         longest = _TRANSCRIPT_BASE_TOKENS + math.ceil(
             _TRANSCRIPT_TOKENS_PER_S * question.duration_s
         )
@@ -174,10 +182,9 @@ class SpeechEngine:
         self, request: ReplyRequest, cancel: CancelToken
     ) -> Generator[EngineEvent, None, None]:
         reply = _Reply(self, request.turn_id)
-        codes = self._codes_of(request)
-        reply.question_codes = codes
+        reply.question = self._speech_of(request)
         reply.stamp("encode")
-        ids, params = self._prompt(request, codes)
+        ids, speech, params = self._prompt(request, reply.question)
         vocabulary = self.text_tokenizer.vocabulary
         schedule = request.mode.schedule(self.lm.config.depth)
         steps = generate(
@@ -188,6 +195,7 @@ class SpeechEngine:
             cancel,
             vocabulary.eos_ids,
             state=self._state_for(request),
+            speech=speech,
         )
         stopped = False
         with closing(steps):
@@ -206,8 +214,8 @@ class SpeechEngine:
             reason = EndReason.LENGTH
         yield from reply.finish(reason)
 
-    def _codes_of(self, request: ReplyRequest) -> tuple[int, ...]:
-        """The audio tokens of a spoken question; none for a typed one."""
+    def _speech_of(self, request: ReplyRequest) -> Speech:
+        """A spoken question as the model takes it; () for a typed one."""
         if isinstance(request.question, str):
             return ()
         if request.question_codes is not None:
@@ -219,23 +227,28 @@ class SpeechEngine:
         return self._state if request.task is Task.ANSWER else DecodeState(self.lm)
 
     def _prompt(
-        self, request: ReplyRequest, codes: tuple[int, ...]
-    ) -> tuple[list[int], SamplingParams]:
+        self, request: ReplyRequest, question: Speech
+    ) -> tuple[list[int], tuple[PlacedSpeech, ...], SamplingParams]:
         """The prompt, without the oldest turns where it would be too long, and what may follow."""
         positions = self.lm.config.max_position_embeddings
         room = positions - min(request.params.max_new_tokens, positions // _REPLY_SHARE)
-        conversation = request.conversation.with_turn(request.question_turn(codes))
+        conversation = request.conversation.with_turn(request.question_turn(question))
         ids = prompt_ids(conversation, self.text_tokenizer)
         while len(ids) > room and (shorter := _without_oldest(conversation)) is not None:
             conversation = shorter
             ids = prompt_ids(conversation, self.text_tokenizer)
         if len(ids) > room:
+            rate = "16.7" if self.text_tokenizer.vocabulary.plus else "12.5"
             raise RequestError(
                 f"the question is too long for this model: it takes {len(ids)} tokens "
-                f"of {room} (12.5 for each second of speech)"
+                f"of {room} ({rate} for each second of speech)"
             )
+        speech = placed_speech(ids, conversation, self.text_tokenizer.vocabulary)
+        width = self.lm.config.hidden_size
+        if any(placed.embeddings.rows.shape[1] != width for placed in speech):
+            raise RequestError("the conversation's speech was encoded by another model")
         limit = min(request.params.max_new_tokens, positions - len(ids))
-        return ids, dataclasses.replace(request.params, max_new_tokens=limit)
+        return ids, speech, dataclasses.replace(request.params, max_new_tokens=limit)
 
 
 class _Reply:
@@ -243,7 +256,7 @@ class _Reply:
 
     def __init__(self, engine: SpeechEngine, turn_id: int) -> None:
         self.n_tokens = 0
-        self.question_codes: tuple[int, ...] = ()
+        self.question: Speech = ()
         self._turn_id = turn_id
         self._clock = engine._clock
         self._started = self._clock()
@@ -292,6 +305,8 @@ class _Reply:
                 last = np.concatenate([last, self._leading_silence.finish()])
                 yield from self._give_audio(last, len(self._codes))
         self.stamp("total")
+        asked = self.question
+        codes, embeddings = ((), asked) if isinstance(asked, SpeechEmbeddings) else (asked, None)
         yield ReplyEnded(
             self._turn_id,
             reason,
@@ -305,8 +320,9 @@ class _Reply:
                 audio_seconds=self._n_samples / self._decoder.sample_rate,
                 text="".join(self._text),
                 audio_codes=tuple(self._codes),
-                question_codes=self.question_codes,
+                question_codes=codes,
             ),
+            embeddings,
         )
 
     def _decode(self, codes: tuple[int, ...]) -> Iterator[EngineEvent]:
@@ -338,6 +354,12 @@ class _Reply:
             yield AudioChunk(
                 self._turn_id, samples, self._decoder.sample_rate, token_end, new_codes, timings
             )
+
+
+def _padded(question: Utterance) -> npt.NDArray[np.float32]:
+    """The samples, with silence after them where they are too few to be encoded."""
+    shortest = -(-int(_SHORTEST_QUESTION_S * 1000) * question.sample_rate // 1000)
+    return np.pad(question.samples, (0, max(0, shortest - len(question.samples))))
 
 
 def _without_oldest(conversation: Conversation) -> Conversation | None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from engine.conversation import Speech, SpeechEmbeddings
+
 
 class EndReason(Enum):
     """Why a reply ended: the model was done, the length limit was met, or somebody cancelled."""
@@ -45,7 +47,7 @@ class TimingsMs:
 class ReplyStats:
     """A finished reply in full: what was said, how much of it, and when.
 
-    ``question_codes`` are the audio tokens of the question, for the conversation's next turn.
+    ``question_codes`` are the audio tokens of the question; it has none in the Plus variant.
     ``n_drafts`` counts the drafts that a verified reply had checked, and ``n_drafts_accepted``
     those among its tokens; in other modes there are none.
     """
@@ -97,11 +99,20 @@ class AudioChunk:
 
 @dataclass(frozen=True, slots=True)
 class ReplyEnded:
-    """The reply is over, and nothing more comes for this turn."""
+    """The reply is over, and nothing more comes for this turn.
+
+    ``question_embeddings`` are those of a question spoken to the Plus variant.
+    """
 
     turn_id: int
     reason: EndReason
     stats: ReplyStats
+    question_embeddings: SpeechEmbeddings | None = None
+
+    @property
+    def question_speech(self) -> Speech:
+        """The question as the model took it, for the conversation's next turn; () if typed."""
+        return self.question_embeddings or self.stats.question_codes
 
 
 @dataclass(frozen=True, slots=True)

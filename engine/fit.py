@@ -11,7 +11,7 @@ from enum import Enum
 
 from engine.config import ModelConfig
 from engine.model_folder import Part
-from engine.modes import MAIN, ForwardSchedule, InferenceMode
+from engine.modes import MAIN, InferenceMode
 from engine.releases import Release
 
 GIB = 1 << 30
@@ -178,9 +178,7 @@ def memory_of(
     # The Plus variants' encoder runs in the language model's 16 bits, the rest in single precision.
     within = precision.compute_bytes * release.n_encoder_parameters
     beside = sum(
-        _FP32 * part.n_parameters
-        for part in release.parts
-        if part.part in (Part.SPEECH_TOKENIZER, Part.SPEECH_DECODER)
+        _FP32 * part.n_parameters for part in release.parts if part.part is not Part.LANGUAGE_MODEL
     )
     return Memory(
         language_model=language_model_bytes(config, precision) + within,
@@ -222,10 +220,11 @@ def fastest(
     """The most tokens a second that ``bandwidth`` bytes a second allow, in every mode.
 
     It is that of a long reply: the first few tokens of a mode may be made in another rhythm.
+    Verified is left out: its speed hangs on how many drafts hold.
     """
     speeds = []
-    for mode in InferenceMode:
-        schedule = ForwardSchedule(mode.pairs, config.depth)
+    for mode in (mode for mode in InferenceMode if not mode.is_verified):
+        schedule = mode.schedule(config.depth)
         begin, length = sum(mode.pairs[:-2]), sum(mode.pairs[-2:])
         makers = [schedule.maker(begin + n) for n in range(length)]
         read = sum(
@@ -239,8 +238,6 @@ def fastest(
 def disk_bytes(release: Release) -> int:
     """What fetching and keeping a model takes on the disk, the converted decoder included."""
     converted = sum(
-        _FP32 * part.n_parameters
-        for part in release.parts
-        if part.part in (Part.SPEECH_DECODER, Part.SPEECH_ENCODER)
+        _FP32 * part.n_parameters for part in release.parts if part.part is Part.SPEECH_DECODER
     )
     return release.n_bytes + converted

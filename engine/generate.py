@@ -7,11 +7,14 @@ loop in which they are drafts.
 """
 
 from collections.abc import Collection, Iterator, Sequence
+from itertools import zip_longest
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from engine.cancel import CancelToken
+from engine.chat_template import PlacedSpeech
 from engine.errors import RequestError
 from engine.models.decoder import Decoder
 from engine.models.kv_cache import KVCache
@@ -35,6 +38,7 @@ class DecodeState:
         capacity = min(capacity, self._limit)
         self.cache = KVCache(config, capacity, dtype=decoder.dtype, device=decoder.device)
         self._n_tokens = 0
+        self._speech: tuple[PlacedSpeech, ...] = ()
         self._ids = torch.empty(capacity, dtype=torch.long, device=decoder.device)
         # Row i of level k is the state that entry i of the cache's level k came to.
         self._states = [
@@ -61,12 +65,20 @@ class DecodeState:
         """Forgets all tokens past the first ``n_tokens`` and whatever was computed from them."""
         assert n_tokens <= self._n_tokens, f"{n_tokens} tokens of {self._n_tokens}"
         self._n_tokens = n_tokens
+        self._speech = tuple(
+            PlacedSpeech(placed.start, placed.embeddings.first(n_tokens - placed.start))
+            for placed in self._speech
+            if placed.start < n_tokens
+        )
         self.cache.truncate(n_tokens)
 
-    def keep_common_prefix(self, token_ids: Sequence[int]) -> None:
+    def keep_common_prefix(
+        self, token_ids: Sequence[int], speech: Sequence[PlacedSpeech] = ()
+    ) -> None:
         """Becomes ``token_ids``, keeping what was computed for the part they share with it.
 
-        The last token always counts as unseen, because the next one is drawn from its state.
+        The last token always counts as unseen, because the next one is drawn from its state. Where
+        other ``speech`` takes the place of the same ids, the shared part ends before it.
         """
         old = self.ids.tolist()
         shared = 0
@@ -74,8 +86,13 @@ class DecodeState:
             if mine != theirs:
                 break
             shared += 1
+        for ours, new in zip_longest(self._speech, speech):
+            if not _is_same(ours, new):
+                shared = min(shared, *(placed.start for placed in (ours, new) if placed))
+                break
         self.truncate(shared)
         self.append(token_ids[shared:])
+        self._speech = tuple(speech)
 
     def reserve(self, capacity: int) -> None:
         """Makes room for ``capacity`` tokens in all."""
@@ -111,7 +128,7 @@ class DecodeState:
         assert start < stop, f"level {maker} has nothing new to feed"
         ids = self._ids[start + maker : n_tokens]
         if maker == MAIN:
-            states = decoder.main_step(ids, self.cache)
+            states = decoder.main_step(ids, self.cache, self._inserted(decoder, start, stop))
         else:
             assert self.cache.length(maker - 1) >= stop, f"level {maker - 1} lags behind"
             before = self._states[maker - 1][start:stop]
@@ -119,6 +136,28 @@ class DecodeState:
         if maker < len(self._states):
             self._states[maker][start:stop] = states
         return states
+
+    def _inserted(self, decoder: Decoder, start: int, stop: int) -> list[tuple[int, Tensor]]:
+        """The speech among tokens ``start`` to ``stop``: first rows, counted from there, and all.
+
+        MCTP modules are not given it: they join the placeholder's own embedding with the states.
+        """
+        inserted = []
+        for placed in self._speech:
+            first = max(start, placed.start)
+            rows = placed.embeddings.rows[first - placed.start : max(0, stop - placed.start)]
+            if len(rows):
+                on_device = torch.from_numpy(rows).to(decoder.device, decoder.dtype)
+                inserted.append((first - start, on_device))
+        return inserted
+
+
+def _is_same(one: PlacedSpeech | None, other: PlacedSpeech | None) -> bool:
+    """Whether both are the same speech in the same place."""
+    if one is None or other is None or one.start != other.start:
+        return False
+    mine, theirs = one.embeddings, other.embeddings
+    return mine is theirs or np.array_equal(mine.rows, theirs.rows)
 
 
 def _grown(rows: Tensor, n_rows: int) -> Tensor:
@@ -137,18 +176,20 @@ def generate(
     cancel: CancelToken | None = None,
     eos_ids: Collection[int] = (),
     state: DecodeState | None = None,
+    speech: Sequence[PlacedSpeech] = (),
 ) -> Iterator[Step]:
     """Yields new tokens one by one, the end token included, until it, the limit or ``cancel``.
 
-    ``prompt_ids`` is the whole prompt. With ``state``, what it shares with the tokens there is not
-    computed again, and the state is left for the next turn. A ``SpeechLM`` is prepared anew on
-    every call; keep a ``Decoder`` to generate more than once.
+    ``prompt_ids`` is the whole prompt, and ``speech`` takes the place of some of its ids (Plus).
+    With ``state``, what it shares with the tokens there is not computed again, and the state is
+    left for the next turn. A ``SpeechLM`` is prepared anew on every call; keep a ``Decoder`` to
+    generate more than once.
     """
     decoder = model if isinstance(model, Decoder) else Decoder(model)
     if not prompt_ids:
         raise RequestError("there is no prompt to continue")
     state = DecodeState(decoder) if state is None else state
-    state.keep_common_prefix(prompt_ids)
+    state.keep_common_prefix(prompt_ids, speech)
     state.reserve(len(prompt_ids) + params.max_new_tokens)
     generator = torch.Generator(decoder.device).manual_seed(params.seed)
     if schedule.is_verified:

@@ -6,15 +6,17 @@ from typing import Any
 
 import torch
 
-from engine.checkpoint import load_weights, weight_names, without_weights
+from engine.checkpoint import load_weights, weight_names, weight_shapes, without_weights
 from engine.config import ModelConfig
 from engine.device import choose_device, choose_dtype
 from engine.errors import CheckpointError, RequestError
 from engine.model_folder import ModelParts
 from engine.models.decoder import Decoder
+from engine.models.plus_lm import AUDIO_PREFIXES, CTC_WEIGHT, PlusSpeechLM
 from engine.models.speech_lm import SpeechLM
 from engine.sampling_params import SamplingParams
 from engine.speech.decoder import SpeechDecoder
+from engine.speech.encoder import SpeechEncoder, read_config
 from engine.speech.tokenizer import SpeechTokenizer
 from engine.text_tokenizer import TextTokenizer
 from engine.vocab import Vocabulary
@@ -30,8 +32,6 @@ _INFORMATIVE_KEYS = frozenset(
         "transformers_version",
     }
 )
-# Only the Plus variants have a projector from speech features to embeddings.
-_PLUS_WEIGHTS = "model.audio_projection."
 _SAMPLING_KEYS = frozenset(
     {"temperature", "top_k", "top_p", "repetition_penalty", "max_new_tokens"}
 )
@@ -39,9 +39,13 @@ _SAMPLING_KEYS = frozenset(
 _NONSENSE = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 
 
-def load_components(
-    folder: Path, device_name: str, dtype: torch.dtype | None
-) -> tuple[Decoder, TextTokenizer, SpeechTokenizer, SpeechDecoder, SamplingParams]:
+Components = tuple[
+    Decoder, TextTokenizer, SpeechTokenizer | SpeechEncoder, SpeechDecoder, SamplingParams
+]
+"""What ``SpeechEngine`` is made of, in its order."""
+
+
+def load_components(folder: Path, device_name: str, dtype: torch.dtype | None) -> Components:
     """The parts of the model in ``folder``, on the named device."""
     parts = ModelParts.of(folder)
     if missing := parts.missing():
@@ -53,30 +57,30 @@ def load_components(
         raise CheckpointError(f"{folder}: the model's files do not make sense: {error}") from error
 
 
-def _load(
-    parts: ModelParts, device: torch.device, dtype: torch.dtype
-) -> tuple[Decoder, TextTokenizer, SpeechTokenizer, SpeechDecoder, SamplingParams]:
+def _load(parts: ModelParts, device: torch.device, dtype: torch.dtype) -> Components:
     folder = parts.language_model
     text_tokenizer = TextTokenizer.load(folder)
     vocabulary = text_tokenizer.vocabulary
     check_variant(folder, vocabulary)
     config = ModelConfig.from_json(folder / "config.json")
-    with without_weights():
-        lm = SpeechLM(config)
-    load_weights(lm, folder, dtype=dtype, device=device)
-    speech_tokenizer = SpeechTokenizer.load(parts.speech_tokenizer, device)
-    speech_decoder = SpeechDecoder.load(parts.speech_decoder, device, parts.folder / "converted")
     if config.vocab_size != vocabulary.size:
         raise CheckpointError(
             f"{folder}: the tokenizer has {vocabulary.size} ids, the model {config.vocab_size}"
         )
-    counts = {vocabulary.n_audio, speech_tokenizer.n_codes, speech_decoder.n_codes}
-    if len(counts) > 1:
-        raise CheckpointError(
-            f"{folder}: the parts know different numbers of audio tokens: "
-            f"{vocabulary.n_audio} (text tokenizer), {speech_tokenizer.n_codes} (speech tokenizer),"
-            f" {speech_decoder.n_codes} (speech decoder)"
-        )
+    lm = _language_model(parts, config, vocabulary.plus)
+    load_weights(lm, folder, dtype=dtype, device=device)
+    speech_decoder = SpeechDecoder.load(parts.speech_decoder, device, parts.folder / "converted")
+    counts = {"text tokenizer": vocabulary.n_audio, "speech decoder": speech_decoder.n_codes}
+    speech_tokenizer: SpeechTokenizer | SpeechEncoder
+    if isinstance(lm, PlusSpeechLM):
+        assert parts.speech_encoder is not None, "the network was built from its config"
+        speech_tokenizer = SpeechEncoder.load(parts.speech_encoder, lm.speech_encoder, lm.projector)
+    else:
+        speech_tokenizer = SpeechTokenizer.load(parts.speech_tokenizer, device)
+        counts["speech tokenizer"] = speech_tokenizer.n_codes
+    if len(set(counts.values())) > 1:
+        told = ", ".join(f"{count} ({part})" for part, count in counts.items())
+        raise CheckpointError(f"{folder}: the parts know different numbers of audio tokens: {told}")
     return Decoder(lm), text_tokenizer, speech_tokenizer, speech_decoder, default_params(folder)
 
 
@@ -86,13 +90,25 @@ def check_variant(folder: Path, vocabulary: Vocabulary) -> None:
     Both vocabularies have the same size, shifted by one id: with the wrong one every audio token
     would be its neighbour.
     """
-    is_plus = any(name.startswith(_PLUS_WEIGHTS) for name in weight_names(folder))
+    is_plus = any(name.startswith(AUDIO_PREFIXES) for name in weight_names(folder))
     if is_plus != vocabulary.plus:
         names = {True: "of a Plus model", False: "of a model without a speech encoder"}
         raise CheckpointError(
             f"{folder}: the tokenizer is that {names[vocabulary.plus]}, "
             f"the weights are those {names[is_plus]}"
         )
+
+
+def _language_model(parts: ModelParts, config: ModelConfig, is_plus: bool) -> SpeechLM:
+    """The network that the weights are for, without them."""
+    with without_weights():
+        if not is_plus:
+            return SpeechLM(config)
+        if parts.speech_encoder is None:
+            raise CheckpointError(f"{parts.folder}: the model lacks its speech encoder's folder")
+        shapes = weight_shapes(parts.language_model)
+        n_ctc_ids, *_ = shapes.get(CTC_WEIGHT, (0,))
+        return PlusSpeechLM(config, read_config(parts.speech_encoder), n_ctc_ids)
 
 
 def default_params(folder: Path) -> SamplingParams:

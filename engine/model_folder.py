@@ -1,7 +1,8 @@
 """Where the parts of a model lie, and what each of them must hold.
 
-Pure. A model has a language model with its text tokenizer, a speech tokenizer, a speech decoder
-and, in the Plus variants, a speech encoder. Its folder says where they are in one of three ways:
+Pure. A model has a language model with its text tokenizer, a speech decoder and a speech tokenizer,
+in the Plus variants a speech encoder in its place. Its folder says where they are in one of three
+ways:
 
 1. ``model.json`` names their folders (relative to itself, or absolute):
    ``{"version": 1, "parts": {"language_model": "../parts/VITA-Audio-Boost", ...}}``;
@@ -55,7 +56,7 @@ _NEEDED: Mapping[Part, tuple[tuple[tuple[str, ...], ...], ...]] = {
         (("flow.safetensors",), ("flow.pt",)),
         (("hift.safetensors",), ("hift.pt",)),
     ),
-    Part.SPEECH_ENCODER: ((("config.yaml",),), (("am.mvn",),), (("model.pt",), (SINGLE,))),
+    Part.SPEECH_ENCODER: ((("am.mvn",),),),
 }
 
 
@@ -87,7 +88,11 @@ class ModelParts:
 
         encoder = place(Part.SPEECH_ENCODER)
         # One that merely lies near is no part of the model until it is complete.
-        is_part = Part.SPEECH_ENCODER in named or not missing_from(Part.SPEECH_ENCODER, encoder)
+        is_part = (
+            Part.SPEECH_ENCODER in named
+            or (base / Part.SPEECH_ENCODER.value).is_dir()
+            or not missing_from(Part.SPEECH_ENCODER, encoder)
+        )
         return cls(
             folder,
             base,
@@ -97,12 +102,13 @@ class ModelParts:
         )
 
     def folders(self) -> dict[Part, Path]:
-        """The folder of every part there is."""
+        """The folder of every part; a speech tokenizer is one unless an encoder replaces it."""
         found = {
             Part.LANGUAGE_MODEL: self.language_model,
-            Part.SPEECH_TOKENIZER: self.speech_tokenizer,
             Part.SPEECH_DECODER: self.speech_decoder,
         }
+        if self.speech_encoder is None or self.speech_tokenizer.is_dir():
+            found[Part.SPEECH_TOKENIZER] = self.speech_tokenizer
         if self.speech_encoder is not None:
             found[Part.SPEECH_ENCODER] = self.speech_encoder
         return found

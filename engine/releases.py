@@ -143,10 +143,10 @@ _SPEECH_DECODER = PartRelease(
 _SPEECH_ENCODER = PartRelease(
     Part.SPEECH_ENCODER,
     f"FunAudioLLM/{RELEASED_FOLDERS[Part.SPEECH_ENCODER]}",
-    ("config.yaml", "am.mvn", "model.pt", "*.bpe.model", "tokens.json", *_LICENCE_FILES),
+    ("am.mvn", "*.bpe.model", *_LICENCE_FILES),
     FUNASR,
-    n_parameters=221_145_952 + _CTC_PARAMETERS,
-    n_bytes=_FP32 * (221_145_952 + _CTC_PARAMETERS),
+    n_parameters=0,  # the weights come with those of the language model
+    n_bytes=400_000,
 )
 
 
@@ -165,8 +165,8 @@ def _release(title: str, config: ModelConfig, is_plus: bool) -> Release:
         n_parameters,
         _BF16 * n_parameters + _TOKENIZER_BYTES,
     )
-    encoder = (_SPEECH_ENCODER,) if is_plus else ()
-    parts = (language_model, _SPEECH_TOKENIZER, _SPEECH_DECODER, *encoder)
+    hearing = _SPEECH_ENCODER if is_plus else _SPEECH_TOKENIZER
+    parts = (language_model, hearing, _SPEECH_DECODER)
     return Release(title.lower(), title, config, parts, n_encoder)
 
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from engine.chat_template import asr_turn, tts_turn
-from engine.conversation import Conversation, Role, Turn
+from engine.conversation import Conversation, Role, Speech, Turn
 from engine.errors import RequestError
-from engine.events import ReplyStats
+from engine.events import ReplyEnded
 from engine.modes import InferenceMode
 from engine.sampling_params import SamplingParams
 from engine.utterance import Utterance
@@ -24,8 +24,8 @@ class Task(Enum):
 class ReplyRequest:
     """One reply to make; ``question`` is spoken or typed and stands after the conversation.
 
-    ``question_codes`` are the audio tokens of a spoken question that was encoded before; they must
-    be the model's own.
+    ``question_codes`` are the audio tokens, or the embeddings, of a spoken question that was
+    encoded before; they must be the model's own.
     """
 
     turn_id: int
@@ -34,15 +34,15 @@ class ReplyRequest:
     mode: InferenceMode = InferenceMode.BOOST
     params: SamplingParams = field(default_factory=SamplingParams)
     task: Task = Task.ANSWER
-    question_codes: tuple[int, ...] | None = None
+    question_codes: Speech | None = None
 
-    def question_turn(self, codes: tuple[int, ...]) -> Turn:
-        """The user's turn; ``codes`` are the audio tokens of a spoken question."""
+    def question_turn(self, speech: Speech) -> Turn:
+        """The user's turn; ``speech`` is a spoken question as the model takes it."""
         if isinstance(self.question, Utterance):
             assert self.task is not Task.SAY, "only a text can be read aloud"
             if self.task is Task.TRANSCRIBE:
-                return asr_turn(codes)
-            return Turn(Role.USER, audio_codes=codes)
+                return asr_turn(speech)
+            return Turn.spoken(speech)
         assert self.task is not Task.TRANSCRIBE, "only a recording can be written down"
         text = self.question.strip()
         if not text:
@@ -51,8 +51,8 @@ class ReplyRequest:
             raise RequestError("the text is not valid UTF-8")
         return tts_turn(text) if self.task is Task.SAY else Turn(Role.USER, text)
 
-    def continued(self, stats: ReplyStats) -> Conversation:
+    def continued(self, ended: ReplyEnded) -> Conversation:
         """The conversation with this question and the reply it got."""
-        return self.conversation.with_turn(self.question_turn(stats.question_codes)).with_turn(
-            Turn(Role.ASSISTANT, stats.text, stats.audio_codes)
-        )
+        question = self.question_turn(ended.question_speech)
+        answer = Turn(Role.ASSISTANT, ended.stats.text, ended.stats.audio_codes)
+        return self.conversation.with_turn(question).with_turn(answer)

@@ -1,4 +1,4 @@
-"""What every test shares: a complete tiny model on disk."""
+"""What every test shares: complete tiny models on disk."""
 
 from pathlib import Path
 
@@ -11,3 +11,11 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.fakes import write_model
 
     return write_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def tiny_plus_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same for the Plus variant."""
+    from tests.fakes import write_plus_model
+
+    return write_plus_model(tmp_path_factory.mktemp("models") / "tiny-plus")

@@ -64,8 +64,7 @@ _PARTS = {
         "campplus.onnx": bytes(4000),
     },
     "speech_encoder": lambda number: {
-        "config.yaml": b"encoder: 1\n",
         "am.mvn": b"<Nnet>\n",
-        "model.pt": bytes(range(256)) * 8,
+        "chn_jpn_yue_eng_ko_spectok.bpe.model": bytes(range(256)) * 8,
     },
 }

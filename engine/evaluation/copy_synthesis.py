@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
+from engine.conversation import SpeechEmbeddings
+from engine.errors import RequestError
 from engine.evaluation.model import EngineModel
 
 _PESQ_RATE = 16000
@@ -29,10 +31,13 @@ class CopyScore:
 def copy_synthesis(
     model: EngineModel, samples: npt.NDArray[np.float32], sample_rate: int
 ) -> CopyScore:
-    """Both copies of one clip, scored."""
+    """Both copies of one clip, scored; a ``RequestError`` where a model hears no audio tokens."""
     rate = model.sample_rate
     true = soxr.resample(samples, sample_rate, rate) if sample_rate != rate else samples
-    from_tokens = model.speak(model.encode(true, rate))
+    codes = model.encode(true, rate)
+    if isinstance(codes, SpeechEmbeddings):
+        raise RequestError("a Plus model makes no audio tokens of what it hears: ask for no copies")
+    from_tokens = model.speak(codes)
     from_mel = _vocoded(model, true)
     return CopyScore(
         stoi(true, from_tokens, rate),

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from engine import catalogue
-from engine.conversation import Role, Turn
+from engine.conversation import Turn
 from engine.evaluation.asr import listen, transcribe
 from engine.evaluation.copy_synthesis import copy_synthesis
 from engine.evaluation.model import EngineModel, Model
@@ -117,7 +117,7 @@ def answer_questions(
         exchange = question.exchange
         codes = model.encode(question.samples, question.sample_rate)
         transcript = listen(model, codes, exchange.question, exchange.lang, mode)
-        reply = model.reply(Turn(Role.USER, audio_codes=codes), mode)
+        reply = model.reply(Turn.spoken(codes), mode)
         heard = None
         if ear is not None:
             samples = model.speak(reply.audio_codes)

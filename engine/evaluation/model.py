@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.cancel import CancelToken
-from engine.chat_template import prompt_ids
-from engine.conversation import Conversation, Turn
+from engine.chat_template import placed_speech, prompt_ids
+from engine.conversation import Conversation, Speech, SpeechEmbeddings, Turn
 from engine.interleave import AudioGroup, Deinterleaver, Text
 from engine.modes import InferenceMode
 
@@ -41,8 +41,8 @@ class Model(Protocol):
         """Samples per second of ``speak``."""
         ...
 
-    def encode(self, samples: npt.NDArray[np.float32], sample_rate: int) -> tuple[int, ...]:
-        """The audio tokens of speech."""
+    def encode(self, samples: npt.NDArray[np.float32], sample_rate: int) -> Speech:
+        """Speech as the model takes it."""
         ...
 
     def reply(self, turn: Turn, mode: InferenceMode) -> Reply:
@@ -68,11 +68,12 @@ class EngineModel:
         """Samples per second of ``speak``."""
         return self.engine.speech_decoder.sample_rate
 
-    def encode(self, samples: npt.NDArray[np.float32], sample_rate: int) -> tuple[int, ...]:
-        """The audio tokens of speech; none for nothing."""
+    def encode(self, samples: npt.NDArray[np.float32], sample_rate: int) -> Speech:
+        """Speech as the model takes it; () for nothing."""
         if not len(samples):
             return ()
-        return tuple(self.engine.speech_tokenizer.encode(samples, sample_rate))
+        heard = self.engine.speech_tokenizer.encode(samples, sample_rate)
+        return heard if isinstance(heard, SpeechEmbeddings) else tuple(heard)
 
     def reply(self, turn: Turn, mode: InferenceMode) -> Reply:
         """The greedy reply to one user turn, up to ``_LONGEST_REPLY`` tokens."""
@@ -82,7 +83,9 @@ class EngineModel:
 
         tokenizer, lm = self.engine.text_tokenizer, self.engine.lm
         vocabulary = tokenizer.vocabulary
-        ids = prompt_ids(Conversation((turn,)), tokenizer)
+        conversation = Conversation((turn,))
+        ids = prompt_ids(conversation, tokenizer)
+        speech = placed_speech(ids, conversation, vocabulary)
         room = lm.config.max_position_embeddings - len(ids)
         params = replace(self._params, max_new_tokens=min(_LONGEST_REPLY, room))
         schedule = mode.schedule(lm.config.depth)
@@ -93,7 +96,9 @@ class EngineModel:
         with (
             torch.inference_mode(),
             closing(
-                generate(lm, ids, schedule, params, CancelToken(), vocabulary.eos_ids)
+                generate(
+                    lm, ids, schedule, params, CancelToken(), vocabulary.eos_ids, speech=speech
+                )
             ) as steps,
         ):
             for step in steps:

@@ -12,7 +12,7 @@ equal. What differs is only arrangement:
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -77,15 +77,20 @@ class Decoder:
         half = config.head_dim // 2
         self._turns = torch.complex(cos[:, :half], sin[:, :half])  # (P, head_dim / 2)
 
-    def main_step(self, ids: Tensor, cache: KVCache) -> Tensor:
+    def main_step(
+        self, ids: Tensor, cache: KVCache, inserted: Sequence[tuple[int, Tensor]] = ()
+    ) -> Tensor:
         """Feeds new token ids (S,) to the backbone; returns their states after the norm (S, D).
 
-        The states stay valid until the next step with the same cache.
+        ``inserted`` are first rows and the embeddings (N, D) that take the places of those of the
+        ids from there on. The states stay valid until the next step with the same cache.
         """
         start, n_new = cache.length(0), ids.shape[0]
         work, mask = cache.workspace(n_new), cache.causal_mask(start, n_new)
         turns = self._turns_of(start, n_new)
         work.x.copy_(F.embedding(ids, self._embedding))
+        for first, embeddings in inserted:
+            work.x[first : first + len(embeddings)] = embeddings
         for layer, layer_cache in zip(self._backbone, cache.append(0, n_new), strict=True):
             self._run_layer(layer, work, turns, layer_cache, mask)
         return self._rms_norm(work, self._norm)

@@ -45,17 +45,22 @@ class SpeechLM(nn.Module):
         return F.linear(hidden, self.head_weight)
 
     def backbone(
-        self, ids: Tensor, position_ids: Tensor | None = None, mask: Tensor | None = None
+        self,
+        ids: Tensor,
+        position_ids: Tensor | None = None,
+        mask: Tensor | None = None,
+        embeddings: Tensor | None = None,
     ) -> Tensor:
         """Runs the backbone over ids (B, T); returns the states after the final norm (B, T, D).
 
         ``position_ids`` (B, T) default to 0..T-1. ``mask`` (B, 1, T, T) is True where a query may
-        see a key and replaces the plain causal mask; see ``causal_segment_mask``.
+        see a key and replaces the plain causal mask; see ``causal_segment_mask``. ``embeddings``
+        (B, T, D) replace those of the ids, where speech is inserted (Plus).
         """
         assert ids.dim() == 2, f"ids must be (B, T), got {tuple(ids.shape)}"
         if position_ids is None:
             position_ids = torch.arange(ids.shape[1], device=ids.device).unsqueeze(0)
-        x = self.embed(ids)
+        x = self.embed(ids) if embeddings is None else embeddings
         rotary = rotary_tables(position_ids, self.config)
         for layer in self.model.layers[: self.config.n_backbone_layers]:
             x = layer(x, rotary, mask)

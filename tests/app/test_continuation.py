@@ -32,6 +32,13 @@ def test_a_spoken_turn_keeps_its_audio_tokens() -> None:
     )
 
 
+def test_a_question_without_audio_tokens_of_its_own_stands_in_words() -> None:
+    record = dataclasses.replace(turn(1), stats=dataclasses.replace(stats(), question_codes=()))
+    question, answer = turns_of(record)
+    assert question == Turn(Role.USER, "question 1?")
+    assert answer.audio_codes == tuple(range(10))
+
+
 def test_another_model_gets_the_words() -> None:
     assert turns_of(turn(1), model="other") == (
         Turn(Role.USER, "question 1?"),

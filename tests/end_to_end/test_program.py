@@ -23,11 +23,22 @@ def parley(*arguments: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[
     )
 
 
-def test_a_spoken_question_gets_a_spoken_answer(tiny_model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("variant", ["tiny_model", "tiny_plus_model"])
+def test_a_spoken_question_gets_a_spoken_answer(
+    variant: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    model = request.getfixturevalue(variant)
     question = ROOT / "assets" / "samples" / "question_en.wav"
-    ran = parley("ask", question, "--out", "reply.wav", "--model", tiny_model, cwd=tmp_path)
+    ran = parley("ask", question, "--out", "reply.wav", "--model", model, cwd=tmp_path)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert soundfile.info(tmp_path / "reply.wav").duration > 0.1
+
+
+def test_a_plus_model_writes_down_what_was_said(tiny_plus_model: Path, tmp_path: Path) -> None:
+    question = ROOT / "assets" / "samples" / "question_en.wav"
+    ran = parley("transcribe", question, "--model", tiny_plus_model, cwd=tmp_path)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.strip()
 
 
 def test_bad_input_is_one_line_and_exit_code_2(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Prompts are ChatML; a training sample begins with the prompt that asks for its answer."""
 
+import numpy as np
 import pytest
 from tokenizers import Tokenizer
 from tokenizers.models import BPE
@@ -9,11 +10,12 @@ from engine.chat_template import (
     ASR_INSTRUCTION,
     IGNORED_LABEL,
     asr_turn,
+    placed_speech,
     prompt_ids,
     training_ids,
     tts_turn,
 )
-from engine.conversation import Conversation, Role, Turn
+from engine.conversation import Conversation, Role, SpeechEmbeddings, Turn
 from engine.errors import RequestError, TrainingDataError
 from engine.text_tokenizer import TextTokenizer
 from engine.vocab import Vocabulary
@@ -56,7 +58,7 @@ def test_spoken_question_is_an_audio_span_and_nothing_else() -> None:
 
 
 def test_instructions_stand_on_a_line_of_their_own() -> None:
-    asr = prompt_ids(Conversation((asr_turn([1, 2]),)), TOKENIZER)
+    asr = prompt_ids(Conversation((asr_turn((1, 2)),)), TOKENIZER)
     tts = prompt_ids(Conversation((tts_turn("Hello"),)), TOKENIZER)
     assert written(asr) == f"<user\n{ASR_INSTRUCTION}\n[##]>\n<assistant\n"
     assert written(tts) == "<user\nConvert the text to speech.\nHello>\n<assistant\n"
@@ -92,7 +94,7 @@ def test_conversation_without_a_question_is_refused(turns: tuple[Turn, ...]) -> 
     "turns",
     [
         (QUESTION, Turn(Role.ASSISTANT, "Hello", tuple(range(30)))),
-        (asr_turn([4, 5]), Turn(Role.ASSISTANT, "Hello")),
+        (asr_turn((4, 5)), Turn(Role.ASSISTANT, "Hello")),
         (QUESTION, Turn(Role.ASSISTANT, "Hi", (1,)), QUESTION, Turn(Role.ASSISTANT, "Yes", (2,))),
     ],
 )
@@ -132,14 +134,40 @@ def test_sample_that_lacks_its_speech_is_refused(turns: tuple[Turn, ...]) -> Non
         training_ids(Conversation(turns), TOKENIZER)
 
 
-def test_plus_keeps_a_place_for_every_frame_and_four_more() -> None:
-    turn = Turn(Role.USER, "Hi", n_audio_frames=3)
+def embeddings(n_rows: int) -> SpeechEmbeddings:
+    return SpeechEmbeddings(np.zeros((n_rows, 2), dtype=np.float32))
+
+
+def test_plus_keeps_a_place_for_every_embedding() -> None:
+    turn = Turn.spoken(embeddings(7), "Hi")
     ids = prompt_ids(Conversation((turn,)), PLUS_TOKENIZER)
     assert written(ids, PLUS) == "<user\nHi[.......]>\n<assistant\n"
 
 
+def test_plus_finds_the_places_of_all_speech_in_order() -> None:
+    first, second = embeddings(3), embeddings(2)
+    conversation = Conversation(
+        (
+            Turn.spoken(first, "Hi"),
+            Turn(Role.ASSISTANT, "Yes?", (1, 2)),
+            Turn(Role.USER, "Wait"),
+            Turn.spoken(second),
+        )
+    )
+    ids = prompt_ids(conversation, PLUS_TOKENIZER)
+    placed = placed_speech(ids, conversation, PLUS)
+    assert [speech.embeddings for speech in placed] == [first, second]
+    places = [
+        place
+        for speech in placed
+        for place in range(speech.start, speech.start + len(speech.embeddings))
+    ]
+    assert places == [n for n, i in enumerate(ids) if i == PLUS.context_of_audio]
+    assert placed_speech(ids[:3], Conversation((Turn(Role.USER, "Hi"),)), PLUS) == ()
+
+
 def test_speech_of_the_wrong_variant_is_refused() -> None:
-    with pytest.raises(RequestError, match="as features"):
+    with pytest.raises(RequestError, match="as embeddings"):
         prompt_ids(Conversation((QUESTION,)), PLUS_TOKENIZER)
     with pytest.raises(RequestError, match="Plus"):
-        prompt_ids(Conversation((Turn(Role.USER, n_audio_frames=3),)), TOKENIZER)
+        prompt_ids(Conversation((Turn.spoken(embeddings(3)),)), TOKENIZER)

@@ -1,11 +1,13 @@
 """A conversation never changes, and remembers only what was heard."""
 
+import numpy as np
 import pytest
 
-from engine.conversation import Conversation, Role, Turn
+from engine.conversation import Conversation, Role, SpeechEmbeddings, Turn
 
 QUESTION = Turn(Role.USER, audio_codes=(1, 2, 3))
 ANSWER = Turn(Role.ASSISTANT, "The sky is blue today.", tuple(range(20)))
+EMBEDDINGS = SpeechEmbeddings(np.zeros((7, 2), dtype=np.float32))
 
 
 def test_adding_a_turn_leaves_the_old_conversation_alone() -> None:
@@ -44,9 +46,17 @@ def test_more_cannot_be_heard_than_was_said() -> None:
         Conversation((QUESTION,)).with_last_heard(1)
 
 
-def test_speech_is_codes_or_frames_but_not_both() -> None:
+def test_speech_is_codes_or_embeddings_but_not_both() -> None:
     with pytest.raises(AssertionError):
-        Turn(Role.USER, audio_codes=(1,), n_audio_frames=3)
+        Turn(Role.USER, audio_codes=(1,), embeddings=EMBEDDINGS)
+
+
+def test_a_spoken_turn_holds_its_speech_in_either_form() -> None:
+    assert Turn.spoken((1, 2), "Hi") == Turn(Role.USER, "Hi", (1, 2))
+    turn = Turn.spoken(EMBEDDINGS)
+    assert turn == Turn(Role.USER, embeddings=EMBEDDINGS)
+    assert not turn.is_empty
+    assert turn.n_tokens == Turn.spoken((1,) * 7).n_tokens
 
 
 def test_system_turn_comes_first_or_not_at_all() -> None:

@@ -1,7 +1,7 @@
 """The engine: its events, their order, and what it does with a question it cannot take."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,10 +40,12 @@ class ScriptedLM(Decoder):
         self.script = iter(script)
         self.log = log
 
-    def main_step(self, ids: Tensor, cache: KVCache) -> Tensor:
+    def main_step(
+        self, ids: Tensor, cache: KVCache, inserted: Sequence[tuple[int, Tensor]] = ()
+    ) -> Tensor:
         """A backbone forward, noted."""
         self.log.append("backbone")
-        return super().main_step(ids, cache)
+        return super().main_step(ids, cache, inserted)
 
     def mctp_step(self, k: int, ids: Tensor, hidden: Tensor, cache: KVCache) -> Tensor:
         """A forward of module k, noted."""
@@ -339,7 +341,7 @@ def test_the_prompt_is_the_conversation_and_the_question(
 ) -> None:
     engine = make_engine(text_tokenizer, boost_script(text_tokenizer))
     first = ReplyRequest(7, Conversation(), SPEECH)
-    conversation = first.continued(ended(list(engine.respond(first))).stats)
+    conversation = first.continued(ended(list(engine.respond(first))))
     expected = conversation.with_turn(Turn(Role.USER, "And now?"))
     assert [turn.role for turn in expected.turns] == [Role.USER, Role.ASSISTANT, Role.USER]
     assert expected.turns[0].audio_codes == tuple(range(13))
@@ -379,13 +381,13 @@ def test_a_second_turn_computes_only_what_is_new(text_tokenizer: TextTokenizer) 
     fed: list[int] = []
     main_step = engine.lm.main_step
 
-    def count(ids: Tensor, cache: KVCache) -> Tensor:
+    def count(ids: Tensor, cache: KVCache, inserted: object) -> Tensor:
         fed.append(len(ids))
         return main_step(ids, cache)
 
     engine.lm.main_step = count  # type: ignore[method-assign]
     request = ReplyRequest(7, Conversation(), SPEECH)
-    first = ended(list(engine.respond(request))).stats
+    first = ended(list(engine.respond(request)))
     fed.clear()
     second = replace(request, conversation=request.continued(first))
     list(engine.respond(second))

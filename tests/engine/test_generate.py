@@ -3,12 +3,15 @@
 import dataclasses
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 import torch
 
 import engine.models.decoder as decoder_module
 from engine.cancel import CancelToken
+from engine.chat_template import PlacedSpeech
 from engine.config import ModelConfig
+from engine.conversation import SpeechEmbeddings
 from engine.errors import RequestError
 from engine.generate import DecodeState, generate
 from engine.models.decoder import Decoder
@@ -19,6 +22,8 @@ from tests.engine.uncached import uncached_logits
 
 PROMPT = [5, 17, 3, 88, 41, 2, 60]
 TOLERANCE = 1e-4
+SLOT = 77
+SPOKEN = [5, *[SLOT] * 6, 9, 4, *[SLOT] * 3, 60]
 
 
 def make_model(config: ModelConfig, stored_in_half: bool) -> SpeechLM:
@@ -49,16 +54,46 @@ def tokens(steps: Iterator[Step]) -> list[int]:
     return [step.token_id for step in steps]
 
 
+def embeddings(n_rows: int, seed: int) -> SpeechEmbeddings:
+    generator = np.random.default_rng(seed)
+    return SpeechEmbeddings(generator.standard_normal((n_rows, 32), dtype=np.float32))
+
+
+def speech_in(prompt: list[int], *seeds: int) -> list[PlacedSpeech]:
+    """Different speech for each seed in the prompt's runs of slots, in order."""
+    starts = [n for n, i in enumerate(prompt) if i == SLOT and prompt[n - 1] != SLOT]
+    lengths = [next(n for n, i in enumerate(prompt[at:]) if i != SLOT) for at in starts]
+    return [
+        PlacedSpeech(start, embeddings(length, seed))
+        for start, length, seed in zip(starts, lengths, seeds, strict=True)
+    ]
+
+
+def embedded(model: SpeechLM, prompt: list[int], speech: list[PlacedSpeech]) -> torch.Tensor:
+    """The prompt's embeddings (1, T, D) with the speech in them."""
+    rows = model.embed(torch.tensor([prompt])).detach().clone()
+    for placed in speech:
+        inserted = torch.from_numpy(placed.embeddings.rows)
+        rows[0, placed.start : placed.start + len(inserted)] = inserted
+    return rows
+
+
 @torch.inference_mode()
 def assert_cached_equals_uncached(
-    model: SpeechLM, decoder: Decoder, mode: InferenceMode, prompt: list[int], n_tokens: int
+    model: SpeechLM,
+    decoder: Decoder,
+    mode: InferenceMode,
+    prompt: list[int],
+    n_tokens: int,
+    speech: list[PlacedSpeech] | None = None,
 ) -> None:
-    plan = schedule(mode, decoder)
+    plan, speech = schedule(mode, decoder), speech or []
     state, ids = DecodeState(decoder, 8), list(prompt)
-    state.append(prompt)
+    heard = embedded(model, prompt, speech)
+    state.keep_common_prefix(prompt, speech)
     for n in range(n_tokens):
         logits = state.next_logits(decoder, plan.maker(n))
-        expected = uncached_logits(model, ids, plan.maker(n))
+        expected = uncached_logits(model, ids, plan.maker(n), heard)
         torch.testing.assert_close(logits, expected, rtol=0, atol=TOLERANCE)
         ids.append(int(expected.argmax()))
         state.append(ids[-1:])
@@ -74,6 +109,27 @@ def test_cached_equals_uncached_in_every_mode(
 def test_cached_equals_uncached_after_a_long_prompt(model: SpeechLM, decoder: Decoder) -> None:
     prompt = [n * 31 % decoder.config.vocab_size for n in range(150)]
     assert_cached_equals_uncached(model, decoder, InferenceMode.BOOST, prompt, 8)
+
+
+@pytest.mark.parametrize("mode", [mode for mode in InferenceMode if not mode.is_verified])
+def test_cached_equals_uncached_in_every_mode_with_speech_in_the_prompt(
+    model: SpeechLM, decoder: Decoder, mode: InferenceMode
+) -> None:
+    assert_cached_equals_uncached(model, decoder, mode, SPOKEN, 24, speech_in(SPOKEN, 1, 2))
+
+
+def test_a_verified_reply_to_speech_in_the_prompt_is_vanillas(decoder: Decoder) -> None:
+    params = SamplingParams(max_new_tokens=40)
+    replies = [
+        [
+            step.token_id
+            for step in generate(
+                decoder, SPOKEN, schedule(mode, decoder), params, speech=speech_in(SPOKEN, 1, 2)
+            )
+        ]
+        for mode in (InferenceMode.VANILLA, InferenceMode.VERIFIED)
+    ]
+    assert replies[0] == replies[1]
 
 
 def test_cached_equals_uncached_with_tied_embeddings_and_one_head_each() -> None:
@@ -149,6 +205,73 @@ def test_a_shared_prefix_is_not_computed_again(decoder: Decoder) -> None:
     assert torch.equal(state.cache.entries(MAIN)[0], before[:, :, :5])
     state.keep_common_prefix(PROMPT[:3])
     assert state.cache.length(MAIN) == 2  # the last token is fed again, for its logits
+
+
+@pytest.mark.parametrize("first", InferenceMode)
+@pytest.mark.parametrize("second", InferenceMode)
+def test_a_turn_after_spoken_ones_continues_as_if_computed_anew(
+    decoder: Decoder, first: InferenceMode, second: InferenceMode
+) -> None:
+    params = SamplingParams(max_new_tokens=12)
+    state, speech = DecodeState(decoder), speech_in(SPOKEN, 1, 2)
+    reply = tokens(
+        generate(decoder, SPOKEN, schedule(first, decoder), params, state=state, speech=speech)
+    )
+    prompt = [*SPOKEN, *reply, 8, *[SLOT] * 4, 60]
+    spoken = [*speech, PlacedSpeech(len(SPOKEN) + 13, embeddings(4, 3))]
+    plan = schedule(second, decoder)
+    continued = tokens(generate(decoder, prompt, plan, params, state=state, speech=spoken))
+    assert continued == tokens(generate(decoder, prompt, plan, params, speech=spoken))
+
+
+@pytest.mark.parametrize(
+    ("seeds", "shared"),
+    [
+        pytest.param((1, 2), 12, id="the same"),
+        pytest.param((1, 3), 9, id="another second recording"),
+        pytest.param((3, 2), 1, id="another first recording"),
+    ],
+)
+def test_equal_ids_share_what_was_computed_only_up_to_other_speech(
+    decoder: Decoder, seeds: tuple[int, int], shared: int
+) -> None:
+    params, plan = SamplingParams(max_new_tokens=8), schedule(InferenceMode.BOOST, decoder)
+    state = DecodeState(decoder)
+    list(generate(decoder, SPOKEN, plan, params, state=state, speech=speech_in(SPOKEN, 1, 2)))
+    speech = speech_in(SPOKEN, *seeds)
+    probe = DecodeState(decoder)
+    list(generate(decoder, SPOKEN, plan, params, state=probe, speech=speech_in(SPOKEN, 1, 2)))
+    probe.keep_common_prefix(SPOKEN, speech)
+    assert probe.cache.length(MAIN) == shared
+    again = tokens(generate(decoder, SPOKEN, plan, params, state=state, speech=speech))
+    assert again == tokens(generate(decoder, SPOKEN, plan, params, speech=speech))
+
+
+@pytest.mark.parametrize("was_spoken", [True, False])
+def test_speech_and_bare_placeholders_share_nothing_from_there(
+    decoder: Decoder, was_spoken: bool
+) -> None:
+    state, speech = DecodeState(decoder), speech_in(SPOKEN, 1, 2)
+    params, plan = SamplingParams(max_new_tokens=2), schedule(InferenceMode.VANILLA, decoder)
+    before, after = (speech, []) if was_spoken else ([], speech)
+    list(generate(decoder, SPOKEN, plan, params, state=state, speech=before))
+    state.keep_common_prefix(SPOKEN, after)
+    assert state.cache.length(MAIN) == SPOKEN.index(SLOT)
+
+
+@torch.inference_mode()
+def test_a_state_cut_within_speech_forgets_the_rest_of_it(
+    model: SpeechLM, decoder: Decoder
+) -> None:
+    state, speech = DecodeState(decoder), speech_in(SPOKEN, 1, 2)
+    state.keep_common_prefix(SPOKEN, speech)
+    state.next_logits(decoder, MAIN)
+    state.truncate(4)  # three places of the first recording
+    state.append([SLOT, SLOT, 60])
+    ids = [*SPOKEN[:4], SLOT, SLOT, 60]
+    heard = embedded(model, ids, [PlacedSpeech(1, speech[0].embeddings.first(3))])
+    expected = uncached_logits(model, ids, MAIN, heard)
+    torch.testing.assert_close(state.next_logits(decoder, MAIN), expected, rtol=0, atol=TOLERANCE)
 
 
 def test_the_same_seed_repeats_a_reply_and_another_does_not(decoder: Decoder) -> None:

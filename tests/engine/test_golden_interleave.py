@@ -5,13 +5,15 @@ from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
 from engine.chat_template import IGNORED_LABEL, SPOKEN_CHAT_SYSTEM, prompt_ids, training_ids
-from engine.conversation import Conversation, Role, Turn
+from engine.conversation import Conversation, Role, SpeechEmbeddings, Turn
 from engine.errors import TrainingDataError
 from engine.interleave import DEFAULT_RATIO, interleave
+from engine.models.sensevoice import N_QUERIES
 from engine.text_tokenizer import TextTokenizer, with_audio_tokens
 from engine.vocab import AUDIO_TAG, BASE_SPECIALS, Vocabulary, added_specials
 from tests.golden_data import golden
@@ -52,6 +54,10 @@ def build_tokenizer(base: Path, n_audio: int, plus: bool, folder: Path) -> TextT
     return TextTokenizer.load(folder)
 
 
+def embeddings(n_frames: int) -> SpeechEmbeddings:
+    return SpeechEmbeddings(np.zeros((n_frames + N_QUERIES, 1), dtype=np.float32))
+
+
 def conversation(stored: dict[str, Any], name: str, vocab: Vocabulary) -> Conversation:
     """A stored sample as turns: in Plus only answers are discrete, users' audio is frames."""
     sample = stored["samples"][name]
@@ -67,7 +73,7 @@ def conversation(stored: dict[str, Any], name: str, vocab: Vocabulary) -> Conver
         recording = next(recordings)
         if vocab.plus and role is not Role.ASSISTANT:
             frames = stored["frames_contiguous"][recording]
-            turns.append(Turn(role, text, n_audio_frames=frames))
+            turns.append(Turn(role, text, embeddings=embeddings(frames)))
         else:
             turns.append(Turn(role, text, tuple(stored["codes"][recording])))
     return Conversation(tuple(turns))
@@ -146,7 +152,7 @@ def test_plus_prompt_equals_the_reference(
     """The release's own prompt: a system text, and a newline before the recording."""
     case = stored["results"]["add_audio_input_contiguous"]
     tokenizer = tokenizers["sensevoice_glm4voice"]
-    question = Turn(Role.USER, "\n", n_audio_frames=case["n_lfr_frames"])
+    question = Turn(Role.USER, "\n", embeddings=embeddings(case["n_lfr_frames"]))
     turns = (Turn(Role.SYSTEM, SPOKEN_CHAT_SYSTEM), question)
     ids = prompt_ids(Conversation(turns), tokenizer)
     assert ids == case["after"]

@@ -1,6 +1,7 @@
 """Numerical parity of the backbone and the MCTP modules with the reference implementation."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,10 +85,12 @@ class RecordingDecoder(Decoder):
         super().__init__(model)
         self.trace: list[list[Any]] = []
 
-    def main_step(self, ids: Tensor, cache: KVCache) -> Tensor:
+    def main_step(
+        self, ids: Tensor, cache: KVCache, inserted: Sequence[tuple[int, Tensor]] = ()
+    ) -> Tensor:
         start = cache.length(MAIN)
         self.trace.append(["M", -1, list(range(start, start + len(ids))), ids.tolist(), None])
-        return super().main_step(ids, cache)
+        return super().main_step(ids, cache, inserted)
 
     def mctp_step(self, k: int, ids: Tensor, hidden: Tensor, cache: KVCache) -> Tensor:
         start = cache.length(k) + k

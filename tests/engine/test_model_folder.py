@@ -12,7 +12,6 @@ from engine.model_folder import ModelParts, Part, missing_from, parts_file
 LM = ("config.json", "vocab.json", "merges.txt")
 TOKENIZER = ("config.json", "model.safetensors")
 DECODER = ("config.yaml", "flow.pt", "hift.pt")
-ENCODER = ("config.yaml", "am.mvn", "model.pt")
 SHARDS = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")
 
 
@@ -58,10 +57,22 @@ def test_a_release_finds_the_parts_beside_it(released: Path) -> None:
 
 
 def test_a_speech_encoder_beside_counts_once_it_is_complete(released: Path) -> None:
-    encoder = fill(released.parent / "SenseVoiceSmall", *ENCODER[:2])
+    encoder = fill(released.parent / "SenseVoiceSmall", "config.yaml")
     assert ModelParts.of(released).speech_encoder is None
-    fill(encoder, *ENCODER)
-    assert ModelParts.of(released).speech_encoder == encoder
+    fill(encoder, "am.mvn")
+    parts = ModelParts.of(released)
+    assert parts.speech_encoder == encoder
+    assert Part.SPEECH_TOKENIZER in parts.folders()
+
+
+def test_a_speech_encoder_takes_the_place_of_a_speech_tokenizer(tmp_path: Path) -> None:
+    names = [name for name in MODEL_FILES if not name.startswith("speech_tokenizer")]
+    folder = fill(tmp_path / "plus", *names, "model.safetensors", "speech_encoder/config.json")
+    assert ModelParts.of(folder).missing() == ("speech_encoder/am.mvn",)
+    fill(folder, "speech_encoder/am.mvn")
+    parts = ModelParts.of(folder)
+    assert parts.missing() == ()
+    assert Part.SPEECH_TOKENIZER not in parts.folders()
 
 
 def test_parts_are_where_the_list_says_even_on_another_disk(released: Path, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """A verified reply as the engine gives it out: what is final when, what drafts came to."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,11 +36,13 @@ class KnowsTheReply(Decoder):
         self.next: list[int] = []  # for each state of the last forward, its token's place
         self.is_draft = False
 
-    def main_step(self, ids: Tensor, cache: KVCache) -> Tensor:
+    def main_step(
+        self, ids: Tensor, cache: KVCache, inserted: Sequence[tuple[int, Tensor]] = ()
+    ) -> Tensor:
         """A backbone forward, noted."""
         self.log.append(f"backbone {len(ids)}" if self.n_prompt else "prefill")
         self.n_prompt = self.n_prompt or len(ids)
-        states = super().main_step(ids, cache)
+        states = super().main_step(ids, cache, inserted)
         end = cache.length(0) - self.n_prompt + 1
         self.next, self.is_draft = list(range(end - len(ids), end)), False
         return states

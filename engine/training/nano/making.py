@@ -46,6 +46,8 @@ from engine.training.trainer import run
 logger = logging.getLogger("engine.training")
 
 STORES = ("questions", "variations", "strangers", "answers", "test")
+_COPIES = {"strangers": 4}
+"""Stores that count as if they held so many copies of every clip: few clips, but precious."""
 
 _TOKENIZER_HELD_OUT = 160  # clips
 _FLOW_HELD_OUT = 24
@@ -139,7 +141,11 @@ class _Making:
             return
         config, settings = WhisperVQConfig.nano(), self._recipe.tokenizer_batches
         stores = [ClipStore(self._work / name) for name in STORES]
-        clips = [clip for store in stores for clip in labelled_clips(store, Split.TRAIN)]
+        clips = [
+            clip
+            for name, store in zip(STORES, stores, strict=True)
+            for clip in labelled_clips(store, Split.TRAIN) * _COPIES.get(name, 1)
+        ]
         held_out = labelled_clips(stores[-1], Split.TEST)
         chosen = held_out[:: max(1, len(held_out) // _TOKENIZER_HELD_OUT)]
         batches = ClipBatches(clips, PHONEMES, augment, config.num_mel_bins, settings)
@@ -153,7 +159,8 @@ class _Making:
         tokenizer = SpeechTokenizer.load(self._speech_tokenizer_folder)
         for name in STORES:
             store = TokenStore(self._work / f"{name}_tokens.jsonl")
-            tokenise(ClipStore(self._work / name), store, tokenizer, self._recipe.n_takes)
+            n_takes = self._recipe.n_takes * _COPIES.get(name, 1)
+            tokenise(ClipStore(self._work / name), store, tokenizer, n_takes)
 
     def _flow(self) -> None:
         if (self._decoder_folder / "flow.safetensors").is_file():
@@ -257,8 +264,11 @@ class _Making:
         save_weights(lm, self._model / WEIGHTS, torch.float16)
 
     def _rows(self) -> list[TokenRow]:
-        stores = [TokenStore(self._work / f"{name}_tokens.jsonl") for name in STORES]
-        return [row for store in stores for row in store.rows()]
+        return [
+            row
+            for name in STORES
+            for row in TokenStore(self._work / f"{name}_tokens.jsonl").rows() * _COPIES.get(name, 1)
+        ]
 
     def _config(self, tokenizer: TextTokenizer) -> ModelConfig:
         vocab = tokenizer.vocabulary
