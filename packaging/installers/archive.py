@@ -28,6 +28,9 @@ def pack(folder: Path, target: Path, epoch: int) -> None:
             for path in (folder, *sorted(folder.rglob("*"))):
                 name = path.relative_to(folder.parent).as_posix()
                 member = _normal(tar.gettarinfo(path, name), epoch)
+                if member.islnk():  # a second name of a file is packed as a file
+                    member.type, member.linkname = tarfile.REGTYPE, ""
+                    member.size = path.stat().st_size
                 if member.isreg():
                     with path.open("rb") as content:
                         tar.addfile(member, content)
@@ -39,7 +42,7 @@ def pack(folder: Path, target: Path, epoch: int) -> None:
 
 
 def _normal(member: tarfile.TarInfo, epoch: int) -> tarfile.TarInfo:
-    """Without what differs from builder to builder; a second link to a file is a file too."""
+    """Without what differs from builder to builder."""
     member.uid = member.gid = 0
     member.uname = member.gname = "root"
     member.mtime = epoch
