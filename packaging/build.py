@@ -209,9 +209,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--packager", type=Path, default=default, help="another packager.toml")
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "package")
     parser.add_argument("--results", type=Path, default=ROOT / "dist")
-    parser.add_argument(
-        "--keep-frozen", action="store_true", help="pack the program frozen before"
-    )
+    parser.add_argument("--keep-frozen", action="store_true", help="pack the program frozen before")
 
 
 if __name__ == "__main__":

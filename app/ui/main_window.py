@@ -53,7 +53,9 @@ from app.ui.ports import (
     LabFailed,
     LabFinished,
     LabProgressed,
+    NoUpdate,
     Ports,
+    UpdateFound,
     WindowEvent,
 )
 from app.ui.preferences import commands_for
@@ -65,6 +67,7 @@ from app.ui.transcript import Transcript
 from app.ui.translations import strings_for
 from app.ui.tray import Tray, TrayCommands
 from app.ui.turn_view import TurnView
+from app.ui.update_notice import tell_update
 from app.ui_commands import Command, Replay, Send, SetModel, Stop
 from app.ui_events import (
     AnswerText,
@@ -163,7 +166,8 @@ class MainWindow(QMainWindow):
             *(self.header, self.latency, self.notices, self.empty),
             *(self.transcript, self.dock, self.history),
         )
-        self._help = Help(self, self._ports.program, lambda: (self._settings, self._strings))
+        program = self._ports.program
+        self._help = Help(self, program, self._questions, lambda: (self._settings, self._strings))
         self.menus = Menus(
             self,
             MenuCommands(
@@ -178,11 +182,13 @@ class MainWindow(QMainWindow):
                 settings=lambda: self.open_settings(),
                 keys=self._help.show_keys,
                 logs=self._ports.program.open_logs,
+                updates=self._help.check_updates,
                 licences=self._help.show_licences,
                 about=self._help.show_about,
             ),
             strings,
         )
+        self.menus.updates.setVisible(bool(program.update_host))
         self.history.export.setMenu(self.menus.export)
         self.tray: Tray | None = None
         if QSystemTrayIcon.isSystemTrayAvailable():
@@ -283,6 +289,9 @@ class MainWindow(QMainWindow):
                 self._model_failed(model, message)
             case HistoryChanged():
                 self._talks.show(self._settings.privacy.keep_history)
+            case UpdateFound() | NoUpdate():
+                words = self._strings.notices
+                tell_update(event, self._ports.program, words, self.notices.tell)
             case LabProgressed() | LabFinished() | LabFailed():
                 if self._lab is not None:
                     self._lab.apply(event)
@@ -395,7 +404,8 @@ class MainWindow(QMainWindow):
         """Opens the settings dialog at one of its pages."""
         from app.ui.settings_dialog import SettingsDialog
 
-        dialog = SettingsDialog(self, self._settings, self._devices, self._strings)
+        host = self._ports.program.update_host
+        dialog = SettingsDialog(self, self._settings, self._devices, self._strings, host)
         dialog.show_page(page)
         dialog.delete_all_wanted.connect(self._talks.delete_all)
         dialog.accepted.connect(lambda: self.change(dialog.settings()))

@@ -8,7 +8,6 @@ import sys
 import sysconfig
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
 from app.licences import licence_texts, named_licence, needed_packages

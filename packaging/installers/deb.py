@@ -20,7 +20,7 @@ SCREEN_PACKAGES = (
 )
 """What Qt loads at run time to open a window; `setup.sh` installs the same."""
 
-_DEPENDS = ("libportaudio2", *SCREEN_PACKAGES)
+DEPENDS = ("libportaudio2", *SCREEN_PACKAGES)
 _RECOMMENDS = ("fonts-noto-cjk | fonts-wqy-microhei", "pipewire-alsa | libasound2-plugins")
 _ARCHITECTURES = {"x86_64": "amd64", "arm64": "arm64"}
 
@@ -43,7 +43,7 @@ def control(project: Project, installed_kib: int, libc: str) -> str:
         f"Architecture: {debian_architecture()}",
         f"Maintainer: {project.maintainer}",
         f"Installed-Size: {installed_kib}",
-        f"Depends: {', '.join((f'libc6 (>= {libc})', *_DEPENDS))}",
+        f"Depends: {', '.join((f'libc6 (>= {libc})', *DEPENDS))}",
         f"Recommends: {', '.join(_RECOMMENDS)}",
         "Section: sound",
         "Priority: optional",

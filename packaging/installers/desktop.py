@@ -1,4 +1,5 @@
 """The entry in a Linux desktop's menu, and what its software centre tells of the program."""
+# ruff: noqa: RUF001 - full-width marks are how Chinese is written
 
 import xml.etree.ElementTree as ElementTree
 from datetime import UTC, datetime
@@ -10,9 +11,9 @@ _XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 _SUMMARY_ZH = "在自己的电脑上，与会出声回答的语言模型对话"
 _DESCRIPTION = (
     (
-        "Ask a question aloud and hear the answer while it is being made. Speech goes in and speech "
-        "comes out of one language model that runs on this computer; you can talk over an answer "
-        "to interrupt it, or type instead.",
+        "Ask a question aloud and hear the answer while it is being made. Speech goes in and "
+        "speech comes out of one language model that runs on this computer; you can talk over an "
+        "answer to interrupt it, or type instead.",
         "开口提问，回答一边生成一边说出来。语音由同一个语言模型听懂并说出，模型就在这台电脑上运行；可以随时插话打断，也可以打字。",
     ),
     (

@@ -41,9 +41,7 @@ def parse(text: str) -> tuple[ListedFile, ...]:
     return tuple(_parsed(line) for line in text.splitlines())
 
 
-def differences(
-    one: tuple[ListedFile, ...], other: tuple[ListedFile, ...]
-) -> tuple[str, ...]:
+def differences(one: tuple[ListedFile, ...], other: tuple[ListedFile, ...]) -> tuple[str, ...]:
     """One line for each file that is missing on a side or differs, by path."""
     first = {item.path: item for item in one}
     second = {item.path: item for item in other}

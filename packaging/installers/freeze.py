@@ -67,7 +67,10 @@ def document(project: Project, program: Path, documents: Path, epoch: int) -> tu
     documents.mkdir(parents=True)
     texts = notices.text_of((ROOT / "LICENSE").read_text(encoding="utf-8"), found)
     (documents / "licences.txt").write_text(texts, encoding="utf-8")
-    (internal / "assets" / "licences.txt").write_text(texts, encoding="utf-8")
+    bundled = program.parent / "Parley.app" / "Contents" / "Resources"
+    for data in (internal, bundled):
+        if data.is_dir():
+            (data / "assets" / "licences.txt").write_text(texts, encoding="utf-8")
     models = file_list.files_of(MODELS) if MODELS.is_dir() else ()
     bill = sbom.text_of(sbom.document(project, found, models, epoch))
     (documents / "sbom.cdx.json").write_text(bill, encoding="utf-8")

@@ -5,6 +5,7 @@ only. ``PARLEY_CODESIGN_IDENTITY`` names the certificate, ``PARLEY_NOTARY_PROFIL
 `xcrun notarytool store-credentials` has kept; without the first the bundle is signed ad hoc and
 starts on its builder's machine only.
 """
+# ruff: noqa: RUF001 - full-width marks are how Chinese is written
 
 import subprocess
 import sys
@@ -54,9 +55,7 @@ def add_translations(app: Path) -> None:
         (folder / "InfoPlist.strings").write_text(strings, encoding="utf-8")
 
 
-def commands(
-    app: Path, image: Path, environment: Mapping[str, str]
-) -> tuple[tuple[str, ...], ...]:
+def commands(app: Path, image: Path, environment: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
     """The calls, in order: sign, check, pack, and where there is a certificate notarise."""
     identity = environment.get(IDENTITY, "-")
     sign = ("codesign", "--force", "--options", "runtime", "--sign", identity)

@@ -1,4 +1,4 @@
-"""The licences of all that ships, as the one text that the program shows and that lies beside it."""
+"""The licences of all that ships, as one text: the program shows it, and it lies beside it."""
 
 from collections.abc import Iterable
 

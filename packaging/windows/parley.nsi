@@ -110,7 +110,7 @@ Section "-${NAME}" MAIN
   RMDir /r "$INSTDIR\_internal"
   SetOutPath "$INSTDIR"
   ClearErrors
-  File /r "${PROGRAM}/*"
+  File /r "${PROGRAM}\*"
   ${If} ${Errors}
     MessageBox MB_ICONSTOP|MB_OK "$(DISK_FULL)" /SD IDOK
     RMDir /r "$INSTDIR"

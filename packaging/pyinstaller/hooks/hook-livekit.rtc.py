@@ -2,7 +2,5 @@
 
 from PyInstaller.utils.hooks import collect_dynamic_libs
 
-binaries = collect_dynamic_libs(
-    "livekit.rtc", search_patterns=["*.so", "*.dll", "*.dylib"]
-)
+binaries = collect_dynamic_libs("livekit.rtc", search_patterns=["*.so", "*.dll", "*.dylib"])
 hiddenimports = ["livekit.rtc.resources"]
