@@ -14,7 +14,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "packaging"), str(ROOT)]
 
 from installers import debian_root, deb, relocated, trial  # noqa: E402
 from installers import project as projects  # noqa: E402
@@ -34,9 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 with tempfile.TemporaryDirectory(prefix="parley smoke 语音 ") as folder:
                     outcomes = relocated.trial_of(parsed.package, Path(folder), version)
             case _:
-                older = parsed.older or parsed.package
-                root = debian_root.Root(parsed.root)
-                outcomes = debian_root.trial_of(root, parsed.package, older, version)
+                root = debian_root.Root(parsed.root.resolve())
+                outcomes = debian_root.trial_of(root, parsed.package, parsed.older, version)
     except PackagingError as error:
         print(f"smoke_test.py: {error}", file=sys.stderr)
         return 2

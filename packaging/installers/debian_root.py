@@ -4,14 +4,17 @@ The root holds a minimal Debian with the packages that the .deb depends on, and 
 a root user; the program itself runs there as an ordinary one, whose name has a space and Hanzi.
 """
 
+import json
 import os
 import shutil
 import sqlite3
 import subprocess
 import tempfile
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
+from app.history import History
 from installers import file_list, trial
 from installers.project import PackagingError
 from installers.trial import Machine, Outcome
@@ -23,6 +26,8 @@ _NOT_OURS += ("var/cache/",)
 _OLDER = "0.0.0.1"
 _LEFT_BEHIND = "usr/lib/parley/a file of the older version"
 _FULL_DISK = "size=32m"
+_HISTORY = ".local/share/parley/history.db"
+_MODEL = "the model of a kept talk"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,7 @@ def trial_of(root: Root, package: Path, older: Path | None, version: str) -> lis
     home = root.folder / _HOME.relative_to("/")
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
-    _keep_history(home / ".local" / "share" / "parley" / "history.db")
+    _keep_history(home)
     _give_to_user(home)
     before = root.files()
     outcomes = [
@@ -77,16 +82,16 @@ def trial_of(root: Root, package: Path, older: Path | None, version: str) -> lis
         *_install_checks(root, package, older),
     ]
     kept = _history(home)
-    outcomes.append(Outcome("the upgrade keeps the history", kept == _TITLE, kept))
+    outcomes.append(Outcome("the upgrade keeps the history", kept == _MODEL, kept))
     machine = Machine(
         root.before(_USER), Path("/usr/bin/parley"), _HOME, root.folder / "usr/lib/parley"
     )
     outcomes += trial.run_all(machine, version)
     kept = _history(home)
-    outcomes.append(Outcome("the newer program keeps the history", kept == _TITLE, kept))
+    outcomes.append(Outcome("the newer program keeps the history", kept == _MODEL, kept))
     outcomes.append(_removal_check(root, before))
     kept = _history(home)
-    outcomes.append(Outcome("removing keeps the user's files", kept == _TITLE, kept))
+    outcomes.append(Outcome("removing keeps the user's files", kept == _MODEL, kept))
     return outcomes
 
 
@@ -163,33 +168,24 @@ def _removal_check(root: Root, before: frozenset[str]) -> Outcome:
     return Outcome("removing leaves nothing", ran.returncode == 0 and not left, told)
 
 
-_TITLE = "what the user kept"
-
-
-def _keep_history(path: Path) -> None:
-    """A history of this source's form with one conversation in it."""
-    from datetime import UTC, datetime
-
-    from app.history import History
-
-    path.parent.mkdir(parents=True)
-    history = History(path)
-    try:
-        history.begin(datetime.now(UTC))
-    finally:
-        history.close()
-    with sqlite3.connect(path) as database:
-        database.execute("UPDATE conversations SET title = ?", (_TITLE,))
+def _keep_history(home: Path) -> None:
+    """A user who wants history, with one conversation of a model by a name of its own."""
+    settings = home / ".config" / "parley" / "settings.json"
+    settings.parent.mkdir(parents=True)
+    kept = {"version": 1, "settings": {"privacy": {"keep_history": True}}}
+    settings.write_text(json.dumps(kept), encoding="utf-8")
+    with History(home / _HISTORY) as history:
+        history.start_conversation(_MODEL, datetime.now(UTC))
 
 
 def _history(home: Path) -> str:
-    """The title of the conversation that was kept, or what is wrong with the file."""
-    path = home / ".local" / "share" / "parley" / "history.db"
+    """The model of the conversation that was kept, or what is wrong with the file."""
+    path = home / _HISTORY
     if not path.is_file():
         return "the history is gone"
     try:
         with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
-            rows = database.execute("SELECT title FROM conversations").fetchall()
+            rows = database.execute("SELECT model FROM conversations").fetchall()
     except sqlite3.Error as error:
         return str(error)
     return str(rows[0][0]) if rows else "the conversation is gone"

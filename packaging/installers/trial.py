@@ -99,7 +99,9 @@ def run_all(machine: Machine, version: str, start_s: float | None = None) -> lis
     The first start after the files were written is not counted: the disk is read then.
     """
     return [
-        Outcome("runs without a network", bool(machine.before), "" if machine.before else "unshare"),
+        Outcome(
+            "runs without a network", bool(machine.before), "" if machine.before else "unshare"
+        ),
         version_check(machine, version),
         models_check(machine),
         selftest_check(machine),
