@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "packaging"), str(ROOT)]
 
-from installers import debian_root, deb, relocated, trial  # noqa: E402
+from installers import deb, debian_root, relocated, trial  # noqa: E402
 from installers import project as projects  # noqa: E402
 from installers.project import PackagingError  # noqa: E402
 from installers.trial import Machine, Outcome  # noqa: E402
