@@ -61,7 +61,13 @@ class _OneLineParser(argparse.ArgumentParser):
 class _ShowVersion(argparse.Action):
     """Looks the version up only when it is asked for."""
 
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
         print(f"parley {build_info.load().version}")
         parser.exit()
 

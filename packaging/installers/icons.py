@@ -31,7 +31,7 @@ def draw(svg: Path) -> dict[int, bytes]:
         buffer = QBuffer(content)
         buffer.open(QIODevice.OpenModeFlag.WriteOnly)
         image.save(buffer, "PNG")
-        drawn[size] = content.data()
+        drawn[size] = bytes(content.data())
     return drawn
 
 

@@ -99,7 +99,8 @@ def test_the_same_tree_gives_the_same_package(tree: Path, tmp_path: Path) -> Non
 @has_dpkg
 def test_an_older_package_is_made_of_a_newer_one(tree: Path, tmp_path: Path) -> None:
     deb.pack(tree, tmp_path / "new.deb", EPOCH)
-    older = debian_root.older_of(tmp_path / "new.deb", tmp_path)
+    (tmp_path / "scratch").mkdir()
+    older = debian_root.older_of(tmp_path / "new.deb", tmp_path / "scratch")
     told = subprocess.run(["dpkg-deb", "--field", older, "Version"], capture_output=True, text=True)
     is_older = ["dpkg", "--compare-versions", told.stdout.strip(), "lt", "0.1.0"]
     assert subprocess.run(is_older).returncode == 0
