@@ -59,6 +59,7 @@ def metainfo(project: Project, epoch: int) -> str:
     launchable = _add(component, "launchable", "parley.desktop")
     launchable.set("type", "desktop-id")
     _add(component, "icon", "parley").set("type", "stock")
+    _add(ElementTree.SubElement(component, "categories"), "category", "Utility")
     if project.homepage:
         _add(component, "url", project.homepage).set("type", "homepage")
     provides = ElementTree.SubElement(component, "provides")
