@@ -59,6 +59,10 @@ def is_wanted(destination: str) -> bool:
     name, parts = path.name, path.parts
     if name.startswith(_SYSTEM_LIBRARIES) or name.startswith(_CUDA):
         return False
+    # PyInstaller also links Qt's libraries at the top of the folder.
+    library = name.removeprefix("lib").removeprefix("Qt6").removeprefix("Qt")
+    if library != name.removeprefix("lib") and library.startswith(_QT_LIBRARIES):
+        return False
     if path.suffix in _DEVELOPMENT or "__pycache__" in parts:
         return False
     if parts[0] == "torch" and len(parts) > 2 and parts[1] in _TORCH_FOLDERS:
@@ -70,9 +74,6 @@ def is_wanted(destination: str) -> bool:
 
 def _is_wanted_of_qt(path: PurePosixPath) -> bool:
     text = path.as_posix()
-    library = path.name.removeprefix("lib").removeprefix("Qt6").removeprefix("Qt")
-    if path.name != library and library.startswith(_QT_LIBRARIES):
-        return False
     if "/translations/" in text:
         return path.stem.partition("_")[2] in _QT_LANGUAGES
     if "/qml/" in text or "/metatypes/" in text or "/typesystems/" in text:

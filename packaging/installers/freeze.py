@@ -49,6 +49,7 @@ def run_pyinstaller(packager: Path, staged: Path, work: Path, epoch: int) -> Pat
         "PARLEY_PACKAGER": str(packager),
         "PARLEY_STAGED": str(staged),
         "PYTHONHASHSEED": "0",
+        "PYTHONPATH": str(ROOT),
         "SOURCE_DATE_EPOCH": str(epoch),
     }
     if subprocess.run(command, env=environment, cwd=ROOT, check=False).returncode != 0:

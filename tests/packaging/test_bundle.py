@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
         "torch/lib/libtorch_cpu.so",
         "torch/testing/__init__.py",
         "libssl.so.3",
+        "libHelper.so",
     ],
 )
 def test_what_the_program_loads_ships(path: str) -> None:
@@ -45,6 +46,7 @@ def test_what_the_program_loads_ships(path: str) -> None:
         "nvidia/cudnn/lib/libcudnn.so.9",
         "onnxruntime/capi/libonnxruntime_providers_cuda.so",
         "PySide6/Qt/lib/libQt6Quick.so.6",
+        "libQt6Quick.so.6",
         "PySide6/Qt/lib/libQt6Pdf.so.6",
         "PySide6/Qt6Qml.dll",
         "PySide6/QtQml.abi3.so",
