@@ -19,7 +19,7 @@ from PySide6.QtCore import QEvent, QObject, QSocketNotifier, QTimer, QUrl
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QApplication
 
-from app import build_info, log, paths, settings, single_instance, updates
+from app import build_info, log, paths, settings, single_instance
 from app.archive import Archive
 from app.bridge import Bridge
 from app.build_info import BuildInfo
@@ -177,7 +177,7 @@ class _Program(QObject):
     @property
     def update_host(self) -> str:
         """Whom an update check asks; empty where this build has none."""
-        return updates.host_of(self._build)
+        return self._build.update_host
 
     def check_updates(self) -> None:
         """Asks now, on a thread of its own."""
@@ -334,6 +334,8 @@ class _Program(QObject):
 
 def _update_event(build: BuildInfo) -> UpdateFound | NoUpdate:
     """What an update check that the user asked for has to tell."""
+    from app import updates  # with all of Python's network, which the window does not wait for
+
     try:
         release = updates.newer_release(build)
     except AppError as error:

@@ -5,6 +5,7 @@ import tomllib
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from app import paths
 
@@ -18,6 +19,11 @@ class BuildInfo:
     version: str
     update_url: str = ""
     update_key: str = ""
+
+    @property
+    def update_host(self) -> str:
+        """Whom an update check asks; empty where this build has none."""
+        return urlsplit(self.update_url).hostname or ""
 
 
 def load(path: Path | None = None) -> BuildInfo:

@@ -13,7 +13,6 @@ import ssl
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
-from email.message import Message
 from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
@@ -46,11 +45,6 @@ class Release:
 
     version: str
     page: str
-
-
-def host_of(build: BuildInfo) -> str:
-    """Whom the check asks; empty where this build has none."""
-    return urlsplit(build.update_url).hostname or ""
 
 
 def newer_release(build: BuildInfo) -> Release | None:
@@ -134,7 +128,7 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
         fp: IO[bytes],
         code: int,
         msg: str,
-        headers: Message,
+        headers: http.client.HTTPMessage,
         newurl: str,
     ) -> urllib.request.Request | None:
         """The next request, if it may be made."""
@@ -142,4 +136,4 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
             _require_https(newurl)
         except UpdateError as error:
             raise urllib.error.URLError(str(error)) from error
-        return super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]
+        return super().redirect_request(req, fp, code, msg, headers, newurl)

@@ -261,8 +261,8 @@ def test_offline_nothing_is_asked() -> None:
 
 
 def test_a_build_without_an_address_has_nobody_to_ask(tmp_path: Path) -> None:
-    assert updates.host_of(build_info.load(tmp_path / "none.json")) == ""
-    assert updates.host_of(BuildInfo("1", "https://parley.invalid/latest")) == "parley.invalid"
+    assert build_info.load(tmp_path / "none.json").update_host == ""
+    assert BuildInfo("1", "https://parley.invalid/latest").update_host == "parley.invalid"
 
 
 def test_a_build_knows_what_its_packager_wrote(tmp_path: Path) -> None:
