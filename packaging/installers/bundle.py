@@ -30,13 +30,34 @@ METADATA = ("silero-vad",)
 
 # PortAudio speaks to the sound server of the machine it runs on, with that machine's plugins.
 _SYSTEM_LIBRARIES = ("libportaudio.so", "libjack.so", "libasound.so", "libdb-5", "libpulse")
-_CUDA = ("libcud", "libcublas", "libcufft", "libcurand", "libcusolver", "libcusparse", "libnv")
+_CUDA: tuple[str, ...] = (
+    "libcud",
+    "libcublas",
+    "libcufft",
+    "libcurand",
+    "libcusolver",
+    "libcusparse",
+    "libnv",
+)
 _CUDA += ("libnccl", "libcupti", "libtorch_cuda", "libc10_cuda", "cudart", "cudnn", "cublas")
 _CUDA += ("onnxruntime_providers_cuda", "libonnxruntime_providers_cuda")
 _CUDA += ("libonnxruntime_providers_tensorrt", "onnxruntime_providers_tensorrt")
-_QT_LIBRARIES = ("Qml", "Quick", "VirtualKeyboard", "Pdf", "Sql", "Test", "Designer", "Help")
+_QT_LIBRARIES: tuple[str, ...] = (
+    "Qml",
+    "Quick",
+    "VirtualKeyboard",
+    "Pdf",
+    "Sql",
+    "Test",
+    "Designer",
+    "Help",
+)
 _QT_LIBRARIES += ("OpenGLWidgets", "UiTools", "Labs", "ShaderTools", "EglFS")
-_QT_PLUGINS = ("sqldrivers", "platforminputcontexts/libqtvirtualkeyboard", "imageformats/libqpdf")
+_QT_PLUGINS: tuple[str, ...] = (
+    "sqldrivers",
+    "platforminputcontexts/libqtvirtualkeyboard",
+    "imageformats/libqpdf",
+)
 _QT_PLUGINS += ("platforminputcontexts/qtvirtualkeyboard", "imageformats/qpdf", "designer")
 _QT_PLUGINS += ("qmltooling", "qmllint", "generic", "egldeviceintegrations")
 _QT_PLUGINS += ("platforms/libqlinuxfb", "platforms/libqvkkhrdisplay", "platforms/libqvnc")

@@ -21,7 +21,16 @@ from installers.trial import Machine, Outcome
 
 _USER = 1000
 _HOME = Path("/home/some one 语音")
-_NOT_OURS = ("tmp/", "home/", "proc/", "sys/", "dev/", "run/", "var/lib/dpkg/", "var/log/")
+_NOT_OURS: tuple[str, ...] = (
+    "tmp/",
+    "home/",
+    "proc/",
+    "sys/",
+    "dev/",
+    "run/",
+    "var/lib/dpkg/",
+    "var/log/",
+)
 _NOT_OURS += ("var/cache/",)
 _OLDER = "0.0.0.1"
 _LEFT_BEHIND = "usr/lib/parley/a file of the older version"

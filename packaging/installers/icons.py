@@ -30,7 +30,7 @@ def draw(svg: Path) -> dict[int, bytes]:
         content = QByteArray()
         buffer = QBuffer(content)
         buffer.open(QIODevice.OpenModeFlag.WriteOnly)
-        image.save(buffer, "PNG")
+        image.save(buffer, b"PNG")
         drawn[size] = bytes(content.data())
     return drawn
 
