@@ -5,6 +5,8 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 
+from installers.project import PackagingError
+
 SIZES = (16, 32, 48, 64, 128, 256, 512)
 
 _LARGEST_ICO = 256
@@ -16,7 +18,7 @@ def draw(svg: Path) -> dict[int, bytes]:
     """The picture as PNG in every size; opens no window."""
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     from PySide6.QtCore import QBuffer, QByteArray, QIODevice, Qt
-    from PySide6.QtGui import QImage, QPainter
+    from PySide6.QtGui import QImage, QImageWriter, QPainter
     from PySide6.QtSvg import QSvgRenderer
 
     renderer = QSvgRenderer(str(svg))
@@ -30,7 +32,8 @@ def draw(svg: Path) -> dict[int, bytes]:
         content = QByteArray()
         buffer = QBuffer(content)
         buffer.open(QIODevice.OpenModeFlag.WriteOnly)
-        image.save(buffer, b"PNG")
+        if not QImageWriter(buffer, QByteArray(b"png")).write(image):
+            raise PackagingError(f"{svg} could not be drawn")
         drawn[size] = bytes(content.data())
     return drawn
 

@@ -14,6 +14,14 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 PICTURES = {16: b"sixteen", 256: b"large", 512: b"larger"}
 
 
+def test_the_icon_is_drawn_in_every_size() -> None:
+    drawn = icons.draw(ROOT / "assets" / "icons" / "parley.svg")
+    assert tuple(drawn) == icons.SIZES
+    for size, content in drawn.items():
+        assert content[:8] == b"\x89PNG\r\n\x1a\n"
+        assert struct.unpack(">II", content[16:24]) == (size, size)
+
+
 def test_a_windows_icon_lists_its_pictures() -> None:
     content = icons.ico(PICTURES)
     assert struct.unpack("<HHH", content[:6]) == (0, 1, 2)
