@@ -4,6 +4,7 @@ TRAIN ?= nano
 export PYTHON
 
 .PHONY: help setup run test test-slow test-gpu test-audio lint screenshots train evaluate bench clean
+.PHONY: package package-test
 
 help:
 	@echo "make run        sets up .venv and starts the program"
@@ -11,6 +12,7 @@ help:
 	@echo "make test-slow  the long tests; test-gpu, test-audio: those that need a device"
 	@echo "make lint       ruff and mypy"
 	@echo "make screenshots  pictures of the window, in build/screenshots"
+	@echo "make package    the packages of this system, in dist/; package-test also tries them"
 	@echo "make train      makes the built-in model from nothing (hours)"
 	@echo "make evaluate   measures it on the held-out test set"
 	@echo "make bench      speed of every mode on this machine"
@@ -43,6 +45,13 @@ lint: setup-test
 
 screenshots: setup-test
 	.venv/bin/python tests/app/ui/screenshots.py build/screenshots
+
+package: setup-package
+	.venv/bin/python packaging/build.py
+
+# On Linux, as root for the Debian root: builds, lints and tries what `make package` makes.
+package-test: setup-test setup-package
+	packaging/test_packages.sh
 
 train: setup-train
 	.venv/bin/python main.py train $(TRAIN)

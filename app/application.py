@@ -13,16 +13,16 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from importlib import metadata
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QObject, QSocketNotifier, QTimer, QUrl
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QApplication
 
-from app import log, paths, settings, single_instance
+from app import build_info, log, paths, settings, single_instance
 from app.archive import Archive
 from app.bridge import Bridge
+from app.build_info import BuildInfo
 from app.engine_loader import EngineLoader
 from app.errors import AppError
 from app.hotkey import Chord, GlobalHotkey, HotkeyError
@@ -33,7 +33,7 @@ from app.settings import Settings, TalkMode
 from app.single_instance import Order, RunningInstance
 from app.ui.end_signals import EndSignals
 from app.ui.main_window import MainWindow
-from app.ui.ports import HistoryChanged, Ports, WindowEvent
+from app.ui.ports import HistoryChanged, NoUpdate, Ports, UpdateFound, WindowEvent
 from app.ui_commands import Command, NewConversation, Stop, TalkKey, Tap
 from app.ui_events import (
     EngineReady,
@@ -102,6 +102,7 @@ class _Program(QObject):
         super().__init__()
         self._start = start
         self._qt = qt
+        self._build = build_info.load()
         self._log_file = _log_to_file()
         self.exit_code = 0
         self._visible_s: float | None = None
@@ -161,6 +162,8 @@ class _Program(QObject):
             act(self._backstage)
         self._early.clear()
         self._set_hotkey(self._settings.keys.global_hotkey)
+        if self._settings.privacy.check_updates and self.update_host and not self._network.is_shut:
+            self._bridge.post_result(lambda: _found_update(self._build))
 
     def _ports(self) -> Ports:
         return Ports(
@@ -180,7 +183,20 @@ class _Program(QObject):
     @property
     def version(self) -> str:
         """The version, as the about box shows it."""
-        return metadata.version("parley")
+        return self._build.version
+
+    @property
+    def update_host(self) -> str:
+        """Whom an update check asks; empty where this build has none."""
+        return self._build.update_host
+
+    def check_updates(self) -> None:
+        """Asks now, on a thread of its own."""
+        self._bridge.post_result(lambda: _update_event(self._build))
+
+    def open_page(self, url: str) -> None:
+        """Shows a web page in the user's browser."""
+        QDesktopServices.openUrl(QUrl(url))
 
     def models(self) -> tuple[str, ...]:
         """The names of the models on this machine."""
@@ -188,6 +204,8 @@ class _Program(QObject):
 
     def licences(self) -> str:
         """The licence of the program and of what ships with it."""
+        if paths.collected_licences().is_file():
+            return paths.collected_licences().read_text(encoding="utf-8")
         from app.licences import all_licences
 
         return all_licences(paths.licence())
@@ -327,6 +345,27 @@ class _Program(QObject):
         if self._log_file is not None:
             log.stop(self._log_file)
         return is_clean
+
+
+def _update_event(build: BuildInfo) -> UpdateFound | NoUpdate:
+    """What an update check that the user asked for has to tell."""
+    from app import updates  # with all of Python's network, which the window does not wait for
+
+    try:
+        release = updates.newer_release(build)
+    except AppError as error:
+        return NoUpdate(str(error))
+    return UpdateFound(release.version, release.page) if release else NoUpdate()
+
+
+def _found_update(build: BuildInfo) -> UpdateFound | None:
+    """What the check at the start has to tell: only that there is something."""
+    told = _update_event(build)
+    if isinstance(told, UpdateFound):
+        return told
+    if told.failure:
+        _log.info("no newer version is known: %s", told.failure)
+    return None
 
 
 def _log_to_file() -> logging.Handler | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, Signal
@@ -27,6 +29,16 @@ class Bridge(QObject):
     def post(self, event: WindowEvent) -> None:
         """Hands an event over and returns at once."""
         self.posted.emit(event)
+
+    def post_result(self, work: Callable[[], WindowEvent | None]) -> None:
+        """Does ``work`` on a thread of its own, which nobody waits for, and posts what it gives."""
+
+        def run() -> None:
+            if (event := work()) is not None:
+                with suppress(RuntimeError):  # the program has ended meanwhile
+                    self.post(event)
+
+        threading.Thread(target=run, name="aside", daemon=True).start()
 
     def _deliver(self, event: WindowEvent) -> None:
         self._apply(event)

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from app import log
+from app import build_info, log
 from app.commands import (
     ask,
     bench,
@@ -58,6 +58,20 @@ class _OneLineParser(argparse.ArgumentParser):
         self.exit(_BAD_INPUT, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
+class _ShowVersion(argparse.Action):
+    """Looks the version up only when it is asked for."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        print(f"parley {build_info.load().version}")
+        parser.exit()
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
     top = _OneLineParser(
@@ -65,6 +79,9 @@ def parser() -> argparse.ArgumentParser:
         description="Ask a question aloud and hear the answer, generated on this machine.",
     )
     top.add_argument("--verbose", action="store_true", help="show what the program logs")
+    top.add_argument(
+        "--version", action=_ShowVersion, nargs=0, help="show the version of the program"
+    )
     commands = top.add_subparsers(title="commands", metavar="COMMAND")
     for command in _COMMANDS:
         command.add_to(commands)

@@ -1,7 +1,7 @@
 """The licences of the program and of the Python packages it stands on, as one text."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -13,14 +13,17 @@ _RULE = "\n\n" + "-" * 72 + "\n"
 def all_licences(own: Path) -> str:
     """The program's own licence, then name, version and licence of every package it needs."""
     parts = [own.read_text(encoding="utf-8").strip()]
-    parts += [_licence(package) for package in _needed("parley")]
+    parts += [_licence(package) for package in needed_packages("parley")]
     return _RULE.join(parts) + "\n"
 
 
-def _needed(root: str) -> list[metadata.Distribution]:
-    """The installed packages that ``root`` needs, those that they need, ..., by name."""
+def needed_packages(root: str, extras: Iterable[str] = ()) -> list[metadata.Distribution]:
+    """The installed packages that ``root`` and ``extras`` need, those that they need, ..., by name.
+
+    ``extras`` are packages themselves, and are among the result where they are installed.
+    """
     found: dict[str, metadata.Distribution] = {}
-    waiting = list(_requirements(root))
+    waiting = [*_requirements(root), *extras]
     while waiting:
         name = waiting.pop()
         if name in found:
@@ -33,6 +36,22 @@ def _needed(root: str) -> list[metadata.Distribution]:
     return [found[name] for name in sorted(found)]
 
 
+def named_licence(package: metadata.Distribution) -> str:
+    """What the package's metadata call its licence."""
+    fields = package.metadata
+    named = fields["License-Expression"] or _first_line(fields["License"]) or _classified(fields)
+    return named or "see its home page"
+
+
+def licence_texts(package: metadata.Distribution) -> tuple[str, ...]:
+    """The licence files that came with the package."""
+    return tuple(
+        file.read_text(encoding="utf-8").strip()
+        for file in package.files or ()
+        if _LICENCE_FILE.search(str(file)) and ".py" not in file.suffix
+    )
+
+
 def _requirements(name: str) -> Iterator[str]:
     for requirement in metadata.requires(name) or ():
         wanted, _, condition = requirement.partition(";")
@@ -42,15 +61,8 @@ def _requirements(name: str) -> Iterator[str]:
 
 
 def _licence(package: metadata.Distribution) -> str:
-    fields = package.metadata
-    named = fields["License-Expression"] or _first_line(fields["License"]) or _classified(fields)
-    texts = [
-        file.read_text(encoding="utf-8").strip()
-        for file in package.files or ()
-        if _LICENCE_FILE.search(str(file)) and ".py" not in file.suffix
-    ]
-    head = f"{fields['Name']} {package.version}: {named or 'see its home page'}"
-    return "\n\n".join((head, *texts))
+    head = f"{package.metadata['Name']} {package.version}: {named_licence(package)}"
+    return "\n\n".join((head, *licence_texts(package)))
 
 
 def _first_line(text: str | None) -> str:

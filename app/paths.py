@@ -25,6 +25,16 @@ def licence() -> Path:
     return assets().parent / "LICENSE"
 
 
+def build_information() -> Path:
+    """What the packaging says of this build; not there when the program runs from source."""
+    return assets() / "build.json"
+
+
+def collected_licences() -> Path:
+    """The licences of all that ships, as the packaging collected them; not there from source."""
+    return assets() / "licences.txt"
+
+
 def sample_question() -> Path:
     """The bundled spoken question that `run` and `selftest` ask."""
     return assets() / "samples" / "question_en.wav"

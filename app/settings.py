@@ -144,12 +144,14 @@ class PrivacySettings:
     """What is kept and what is sent: nothing, unless the user wants it.
 
     ``retention_days`` is how long a kept conversation lives; None is until it is deleted.
-    ``offline`` forbids all use of the network.
+    ``offline`` forbids all use of the network; ``check_updates`` asks the packager's address for a
+    newer version at every start, unless offline.
     """
 
     keep_history: bool = False
     retention_days: int | None = None
     offline: bool = False
+    check_updates: bool = False
 
     def __post_init__(self) -> None:
         days = self.retention_days

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes .venv ready for one purpose: `packaging/setup.sh run|test|train`.
+# Makes .venv ready for one purpose: `packaging/setup.sh run|test|train|package`.
 # Names the missing system packages, or installs them where apt-get may be used; installs the Python
 # packages once and leaves a stamp with the hash of pyproject.toml, so that a second run is instant.
 set -eu
@@ -10,11 +10,13 @@ screen="libegl1 libgl1 libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-ke
     libxcb-render-util0 libxcb-xinerama0 libxcb-shape0 libxcb-xkb1 libdbus-1-3 libfontconfig1"
 sound_server="pulseaudio pulseaudio-utils libasound2-plugins"
 voices="espeak-ng flite festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts"
+package_tools="binutils zstd desktop-file-utils appstream nsis debootstrap"
 case $purpose in
     run) extras=""; packages="libportaudio2 $screen" ;;
     test) extras="[dev,train,eval]"; packages="libportaudio2 $voices $screen $sound_server fonts-wqy-microhei" ;;
     train) extras="[train,eval]"; packages="libportaudio2 $voices" ;;
-    *) echo "usage: packaging/setup.sh run|test|train" >&2; exit 2 ;;
+    package) extras="[package]"; packages="libportaudio2 $screen $package_tools" ;;
+    *) echo "usage: packaging/setup.sh run|test|train|package" >&2; exit 2 ;;
 esac
 
 stamp=.venv/.ready-$purpose-$(cat pyproject.toml packaging/setup.sh | sha256sum | cut -c1-16)

@@ -22,6 +22,10 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         from engine.evaluation.evaluate import main
     except ModuleNotFoundError as error:
+        if (error.name or "").startswith("engine."):  # the packaging leaves it out
+            raise AppError(
+                "the installed program has no evaluation: run Parley from source"
+            ) from error
         raise AppError(
             f"evaluation needs the package {error.name}: run `make setup-train`"
         ) from error

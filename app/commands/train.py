@@ -17,6 +17,10 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         from engine.training.command import main
     except ModuleNotFoundError as error:
+        if (error.name or "").startswith("engine."):  # the packaging leaves it out
+            raise AppError(
+                "the installed program has no training: run Parley from source"
+            ) from error
         raise AppError(
             f"training needs the package {error.name}: run `make setup-train`"
         ) from error

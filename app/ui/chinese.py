@@ -36,6 +36,7 @@ CHINESE = Strings(
         help="帮助(&H)",
         keys="按键(&K)...",
         open_logs="打开日志文件夹(&L)",
+        check_updates="检查更新(&U)...",
         licences="许可证(&I)...",
         about="关于 Parley(&A)...",
         show_window="显示 Parley",
@@ -207,6 +208,9 @@ CHINESE = Strings(
         retention_days="{days} 天后",
         delete_all="删除所有对话...",
         delete_all_question="删除所有保存的对话和声音？删除后无法恢复。",
+        check_updates="每次启动时查看有没有新版本",
+        check_updates_hint="会询问 {host}，对方只得知你的网络地址。有新版本时 Parley 会告诉你，"
+        "不会自行下载任何内容。",
         offline="保持离线",
         offline_hint="禁止一切网络访问。无论是否开启，Parley 都不会发送你说的话。",
         mirror="镜像",
@@ -321,6 +325,10 @@ CHINESE = Strings(
         kept_as="旧文件保存为 {path}。",
         saved_as="已保存为 {path}。",
         could_not_save="没有保存：{message}",
+        update_found="Parley {version} 已发布，你使用的是 {own}。",
+        update_page="打开发布页面",
+        update_none="已是最新版本 {own}。",
+        update_failed="无法得知有没有新版本：{message}",
     ),
     about=AboutStrings(
         about_title="关于 Parley",
@@ -341,6 +349,10 @@ CHINESE = Strings(
             ("Up, Down", "在对话中逐轮移动"),
             ("Ctrl+,", "设置"),
         ),
+        update_question="现在询问 {host} 有没有新版本？对方只得知你的网络地址。Parley 不会自行下载"
+        "任何内容。",
+        update_yes="现在询问",
+        update_no="取消",
         close="关闭",
     ),
 )

@@ -35,6 +35,7 @@ ENGLISH = Strings(
         help="&Help",
         keys="&Keys...",
         open_logs="Open the &log folder",
+        check_updates="Check for &updates...",
         licences="L&icences...",
         about="&About Parley...",
         show_window="Show Parley",
@@ -226,6 +227,9 @@ ENGLISH = Strings(
         delete_all="Delete all conversations...",
         delete_all_question="Delete every kept conversation with its sound? "
         "They cannot be brought back.",
+        check_updates="Look for a newer version at every start",
+        check_updates_hint="Asks {host}, which learns your network address and nothing else. "
+        "Parley tells you of a newer version and downloads nothing by itself.",
         offline="Stay offline",
         offline_hint="Forbids all use of the network. Parley never sends what you say, with or "
         "without this.",
@@ -349,6 +353,10 @@ ENGLISH = Strings(
         kept_as="The old file is kept as {path}.",
         saved_as="Saved as {path}.",
         could_not_save="Not saved: {message}",
+        update_found="Parley {version} is there; you have {own}.",
+        update_page="Open its page",
+        update_none="This is the newest version, {own}.",
+        update_failed="Whether there is a newer version is not known: {message}",
     ),
     about=AboutStrings(
         about_title="About Parley",
@@ -370,6 +378,10 @@ ENGLISH = Strings(
             ("Up, Down", "Go from turn to turn in the conversation"),
             ("Ctrl+,", "Settings"),
         ),
+        update_question="Ask {host} now whether there is a newer version? It learns your network "
+        "address and nothing else. Parley downloads nothing by itself.",
+        update_yes="Ask now",
+        update_no="Cancel",
         close="Close",
     ),
 )

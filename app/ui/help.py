@@ -9,22 +9,38 @@ from PySide6.QtWidgets import QWidget
 
 if TYPE_CHECKING:
     from app.settings import Settings
+    from app.ui.ask import Questions
     from app.ui.ports import Program
     from app.ui.translations import Strings
 
 
 class Help:
-    """Shows the keys, the licences and the about box over ``parent``.
+    """Shows the keys, the licences and the about box over ``parent``, and asks for updates.
 
     ``current`` gives the settings and the words of the moment.
     """
 
     def __init__(
-        self, parent: QWidget, program: Program, current: Callable[[], tuple[Settings, Strings]]
+        self,
+        parent: QWidget,
+        program: Program,
+        questions: Questions,
+        current: Callable[[], tuple[Settings, Strings]],
     ) -> None:
         self._parent = parent
         self._program = program
+        self._questions = questions
         self._current = current
+
+    def check_updates(self) -> None:
+        """Looks for a newer version, after the user agreed."""
+        settings, strings = self._current()
+        words = strings.about
+        question = words.update_question.format(host=self._program.update_host)
+        if settings.privacy.check_updates or self._questions.is_sure(
+            self._parent, question, words.update_yes, words.update_no
+        ):
+            self._program.check_updates()
 
     def show_keys(self) -> None:
         """Every key of the window."""

@@ -57,7 +57,9 @@ from app.ui.ports import (
     ModelProgressed,
     ModelsListed,
     ModelWorkEnded,
+    NoUpdate,
     Ports,
+    UpdateFound,
     WindowEvent,
 )
 from app.ui.preferences import commands_for
@@ -70,6 +72,7 @@ from app.ui.transcript import Transcript
 from app.ui.translations import strings_for
 from app.ui.tray import Tray, TrayCommands
 from app.ui.turn_view import TurnView
+from app.ui.update_notice import tell_update
 from app.ui_commands import Command, Replay, Send, SetModel, Stop
 from app.ui_events import (
     AnswerText,
@@ -174,7 +177,8 @@ class MainWindow(QMainWindow):
             *(self.header, self.latency, self.notices, self.empty),
             *(self.transcript, self.dock, self.history),
         )
-        self._help = Help(self, self._ports.program, lambda: (self._settings, self._strings))
+        program = self._ports.program
+        self._help = Help(self, program, self._questions, lambda: (self._settings, self._strings))
         self.menus = Menus(
             self,
             MenuCommands(
@@ -190,11 +194,13 @@ class MainWindow(QMainWindow):
                 settings=lambda: self.open_settings(),
                 keys=self._help.show_keys,
                 logs=self._ports.program.open_logs,
+                updates=self._help.check_updates,
                 licences=self._help.show_licences,
                 about=self._help.show_about,
             ),
             strings,
         )
+        self.menus.updates.setVisible(bool(program.update_host))
         self.history.export.setMenu(self.menus.export)
         self.tray: Tray | None = None
         if QSystemTrayIcon.isSystemTrayAvailable():
@@ -296,6 +302,9 @@ class MainWindow(QMainWindow):
                 self._model_failed(model, message)
             case HistoryChanged():
                 self._talks.show(self._settings.privacy.keep_history)
+            case UpdateFound() | NoUpdate():
+                words = self._strings.notices
+                tell_update(event, self._ports.program, words, self.notices.tell)
             case LabProgressed() | LabFinished() | LabFailed():
                 self._tools.apply_lab(event)
             case ModelsListed() | ModelOffered() | ModelProgressed() | ModelWorkEnded():
@@ -410,7 +419,8 @@ class MainWindow(QMainWindow):
         """Opens the settings dialog at one of its pages."""
         from app.ui.settings_dialog import SettingsDialog
 
-        dialog = SettingsDialog(self, self._settings, self._devices, self._strings)
+        host = self._ports.program.update_host
+        dialog = SettingsDialog(self, self._settings, self._devices, self._strings, host)
         dialog.show_page(page)
         dialog.delete_all_wanted.connect(self._talks.delete_all)
         dialog.accepted.connect(lambda: self.change(dialog.settings()))

@@ -31,6 +31,7 @@ class MenuCommands:
     settings: Callable[[], None]
     keys: Callable[[], None]
     logs: Callable[[], None]
+    updates: Callable[[], None]
     licences: Callable[[], None]
     about: Callable[[], None]
 
@@ -77,6 +78,7 @@ class Menus(QObject):
         self.settings.setMenuRole(QAction.MenuRole.PreferencesRole)
         self.keys = self._help.addAction("", QKeySequence("F1"), commands.keys)
         self.logs = self._help.addAction("", commands.logs)
+        self.updates = self._help.addAction("", commands.updates)
         self._help.addSeparator()
         self.licences = self._help.addAction("", commands.licences)
         self.about = self._help.addAction("", commands.about)
@@ -108,6 +110,7 @@ class Menus(QObject):
             (self.settings, words.settings),
             (self.keys, words.keys),
             (self.logs, words.open_logs),
+            (self.updates, words.check_updates),
             (self.licences, words.licences),
             (self.about, words.about),
             *((action, strings.mode.of(mode)) for mode, action in self.modes.items()),

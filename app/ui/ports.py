@@ -164,6 +164,16 @@ class Program(Protocol):
     def licences(self) -> str:
         """The licence of the program and of what ships with it."""
 
+    @property
+    def update_host(self) -> str:
+        """Whom an update check asks; empty where this build has none."""
+
+    def check_updates(self) -> None:
+        """Asks now; ``UpdateFound`` or ``NoUpdate`` tells what came of it."""
+
+    def open_page(self, url: str) -> None:
+        """Shows a web page in the user's browser."""
+
     def open_logs(self) -> None:
         """Shows the folder of the log files."""
 
@@ -285,7 +295,31 @@ class ModelWorkEnded:
 
 ModelEvent: TypeAlias = ModelsListed | ModelOffered | ModelProgressed | ModelWorkEnded
 
+
+@dataclass(frozen=True, slots=True)
+class UpdateFound:
+    """There is a newer version; ``page`` offers it."""
+
+    version: str
+    page: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoUpdate:
+    """The user asked and there is no newer version; with a ``failure`` it is not known."""
+
+    failure: str = ""
+
+
 WindowEvent: TypeAlias = (
-    UiEvent | StoreNotice | HistoryChanged | LabProgressed | LabFinished | LabFailed | ModelEvent
+    UiEvent
+    | StoreNotice
+    | HistoryChanged
+    | LabProgressed
+    | LabFinished
+    | LabFailed
+    | UpdateFound
+    | NoUpdate
+    | ModelEvent
 )
 """All that ``MainWindow.apply`` takes."""

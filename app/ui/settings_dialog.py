@@ -39,7 +39,12 @@ class SettingsDialog(QDialog):
     delete_all_wanted = Signal()
 
     def __init__(
-        self, parent: QWidget, settings: Settings, devices: DevicesChanged, strings: Strings
+        self,
+        parent: QWidget,
+        settings: Settings,
+        devices: DevicesChanged,
+        strings: Strings,
+        update_host: str,
     ) -> None:
         super().__init__(parent)
         self._settings = settings
@@ -48,7 +53,8 @@ class SettingsDialog(QDialog):
         self.setWindowTitle(words.title)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._sound = SoundPage(settings, words, devices)
-        talking, privacy = TalkingPage(settings, strings), PrivacyPage(settings, words)
+        talking = TalkingPage(settings, strings)
+        privacy = PrivacyPage(settings, words, update_host)
         self._pages: tuple[tuple[Page, str], ...] = (
             (GeneralPage(settings, words), words.general),
             (self._sound, words.sound),

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import (
+    QCheckBox,
     QDoubleSpinBox,
     QHBoxLayout,
     QLabel,
@@ -234,7 +235,7 @@ class PrivacyPage(Form):
     delete_all_wanted = Signal()
     valid_changed = Signal(bool)
 
-    def __init__(self, settings: Settings, words: SettingsStrings) -> None:
+    def __init__(self, settings: Settings, words: SettingsStrings, update_host: str) -> None:
         super().__init__()
         privacy = settings.privacy
         self._keeps = self.add_box(words.keep_history, privacy.keep_history, words.keep_hint)
@@ -255,6 +256,10 @@ class PrivacyPage(Form):
         row.addWidget(delete)
         row.addStretch(1)
         self.add("", row)
+        self._updates: QCheckBox | None = None
+        if update_host:
+            hint = words.check_updates_hint.format(host=update_host)
+            self._updates = self.add_box(words.check_updates, privacy.check_updates, hint)
         self._offline = self.add_box(words.offline, privacy.offline, words.offline_hint)
         self._mirror = QLineEdit(settings.downloads.mirror)
         self.add(words.mirror, self._mirror, words.mirror_hint)
@@ -265,10 +270,14 @@ class PrivacyPage(Form):
 
     def read(self, settings: Settings) -> Settings:
         """What is kept, and the network."""
+        privacy = settings.privacy
         privacy = dataclasses.replace(
-            settings.privacy,
+            privacy,
             keep_history=self._keeps.isChecked(),
             retention_days=self._days.value() or None,
+            check_updates=(
+                privacy.check_updates if self._updates is None else self._updates.isChecked()
+            ),
             offline=self._offline.isChecked(),
         )
         downloads = DownloadSettings(self._mirror.text().strip())

@@ -31,6 +31,7 @@ class MenuStrings:
     help: str
     keys: str
     open_logs: str
+    check_updates: str
     licences: str
     about: str
     show_window: str
@@ -237,6 +238,8 @@ class SettingsStrings:
     retention_days: str
     delete_all: str
     delete_all_question: str
+    check_updates: str
+    check_updates_hint: str
     offline: str
     offline_hint: str
     mirror: str
@@ -362,6 +365,10 @@ class NoticeStrings:
     kept_as: str
     saved_as: str
     could_not_save: str
+    update_found: str
+    update_page: str
+    update_none: str
+    update_failed: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,6 +382,9 @@ class AboutStrings:
     licences_name: str
     keys_title: str
     keys: tuple[tuple[str, str], ...]
+    update_question: str
+    update_yes: str
+    update_no: str
     close: str
 
 

@@ -25,6 +25,17 @@ def test_events_of_another_thread_arrive_on_the_gui_thread_in_order(qtbot: QtBot
     assert {thread for _, thread in arrived} == {threading.get_ident()}
 
 
+def test_what_is_done_aside_is_posted_unless_it_gives_nothing(qtbot: QtBot) -> None:
+    arrived: list[object] = []
+    done = threading.Event()
+    bridge = Bridge()
+    bridge.connect_to(arrived.append)
+    bridge.post_result(lambda: done.set())
+    assert done.wait(5)
+    bridge.post_result(lambda: PhaseChanged(Phase.LISTENING))
+    qtbot.waitUntil(lambda: arrived == [PhaseChanged(Phase.LISTENING)])
+
+
 def test_an_event_of_the_gui_thread_waits_for_its_turn(qtbot: QtBot) -> None:
     arrived: list[object] = []
     bridge = Bridge()

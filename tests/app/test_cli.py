@@ -10,6 +10,7 @@ import soundfile
 import torch
 from safetensors.torch import load_file, save_file
 
+from app import build_info
 from app.cli import main
 
 
@@ -33,6 +34,13 @@ def run(*arguments: object) -> int:
 
 def events(output: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in output.splitlines()]
+
+
+def test_the_version_is_that_of_the_build(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["--version"])
+    assert left.value.code == 0
+    assert capsys.readouterr().out == f"parley {build_info.load().version}\n"
 
 
 def test_ask_writes_the_reply_it_streams(

@@ -36,7 +36,7 @@ CHANGED = Settings(
     TurnSettings(TalkMode.HANDS_FREE, 0.0, 1.0),
     ModelSettings("/models/\u6a21\u578b", InferenceMode.TURBO, 0.7, 40, 0.9, 2**63 - 1, True),
     LookSettings(Theme.DARK, Language.ZH, True),
-    PrivacySettings(True, 30, True),
+    PrivacySettings(True, 30, True, True),
     KeySettings("F9", "F10", "Ctrl+Alt+Space"),
     DownloadSettings("https://mirror.example/\u6a21\u578b"),
 )

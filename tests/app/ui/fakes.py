@@ -163,6 +163,9 @@ class FakeProgram:
 
     version: str = "0.1.0"
     names: tuple[str, ...] = ("nano", "vita-audio-boost")
+    update_host: str = ""
+    n_update_checks: int = 0
+    pages: list[str] = field(default_factory=list)
     n_logs_opened: int = 0
     n_quit: int = 0
 
@@ -171,6 +174,12 @@ class FakeProgram:
 
     def licences(self) -> str:
         return "Apache License\nVersion 2.0, January 2004\n" * 40
+
+    def check_updates(self) -> None:
+        self.n_update_checks += 1
+
+    def open_page(self, url: str) -> None:
+        self.pages.append(url)
 
     def open_logs(self) -> None:
         self.n_logs_opened += 1

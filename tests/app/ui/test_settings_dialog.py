@@ -168,7 +168,7 @@ def test_a_device_that_is_not_there_stays_chosen(
     strings: Strings, around_dialog: Surroundings
 ) -> None:
     window = around_dialog.make_window(EVERYTHING)
-    dialog = SettingsDialog(window, EVERYTHING, DEVICES, strings)
+    dialog = SettingsDialog(window, EVERYTHING, DEVICES, strings, "")
     combo = control(dialog, QComboBox, strings.settings.microphone)
     assert isinstance(combo, QComboBox)
     expected = strings.settings.not_connected.format(name="Unplugged microphone")

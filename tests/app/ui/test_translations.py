@@ -71,7 +71,7 @@ def test_menus_open_from_the_keyboard_and_no_letter_is_used_twice() -> None:
                 *(menu.new, menu.export_markdown, menu.export_json, menu.export_sound),
                 *(menu.delete, menu.quit),
             ),
-            (menu.keys, menu.open_logs, menu.licences, menu.about),
+            (menu.keys, menu.open_logs, menu.check_updates, menu.licences, menu.about),
         ):
             letters = [re.findall("&(.)", label) for label in labels]
             assert all(len(found) == 1 for found in letters), labels
