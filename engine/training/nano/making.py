@@ -45,9 +45,9 @@ from engine.training.trainer import run
 
 logger = logging.getLogger("engine.training")
 
-STORES = ("questions", "variations", "strangers", "answers", "test")
-_COPIES = {"strangers": 4}
-"""Stores that count as if they held so many copies of every clip: few clips, but precious."""
+STORES = ("questions", "variations", "strangers", "men", "answers", "test")
+_COPIES = {"strangers": 4, "men": 2}
+"""Stores that count as if they held so many copies of every clip; recorded speakers are few."""
 
 _TOKENIZER_HELD_OUT = 160  # clips
 _FLOW_HELD_OUT = 24

@@ -1,12 +1,12 @@
 """Makes the clip stores that nano is trained and tested on, from nothing, resumable at every clip.
 
-Five stores in one folder: ``questions`` (questions and general sentences in many training voices,
+Six stores in one folder: ``questions`` (questions and general sentences in many training voices,
 16 kHz), ``variations`` (reworded questions and shuffled phrases, the same), ``strangers`` (the like
-of these in English, in voices that networks speak), ``answers`` (every answer, and general
-sentences, in the answer voices, 22.05 kHz) and ``test`` (unseen questions and sentences in voices
-never trained on, 16 kHz). Text, voice, pitch and speed of clip n follow from
-the seed and n alone, so an interrupted run goes on as if nothing had happened; only the breath
-noise of a voice is its program's own.
+of these in English, in voices that networks speak), ``men`` (the same in voices turned into those
+of men), ``answers`` (every answer, and general sentences, in the answer voices, 22.05 kHz) and
+``test`` (unseen questions and sentences in voices never trained on, 16 kHz). Text, voice, pitch and
+speed of clip n follow from the seed and n alone, so an interrupted run goes on as if nothing had
+happened; only the breath noise of a voice is its program's own.
 """
 
 import logging
@@ -38,6 +38,7 @@ from engine.training.nano.voices import (
     LANGUAGES,
     Split,
     Voice,
+    draw_man,
     draw_network_voice,
     draw_test_voice,
     draw_training_voice,
@@ -69,6 +70,7 @@ class ClipCounts:
     questions: int = 25000
     variations: int = 16000
     strangers: int = 2000
+    men: int = 4000
     answer_sentences: int = 1500  # a language, beside every answer
     test_questions: int = 300  # a language
     test_sentences: int = 100  # a language
@@ -100,6 +102,7 @@ def prepare_clips(folder: Path, counts: ClipCounts, workers: int = 1, seed: int 
     _fill(folder / "questions", counts.questions, question, workers)
     _fill(folder / "variations", counts.variations, partial(_variation_order, seed), workers)
     _fill(folder / "strangers", counts.strangers, partial(_stranger_order, seed), workers)
+    _fill(folder / "men", counts.men, partial(_man_order, seed), workers)
 
 
 def prepare_test_clips(folder: Path, counts: ClipCounts, workers: int = 1, seed: int = 42) -> None:
@@ -165,6 +168,12 @@ def _stranger_order(seed: int, index: int) -> _Order:
     rng = random.Random(f"{seed} stranger {index}")
     voice = draw_network_voice(rng)
     return _varied("en", voice, f"{seed} stranger voice {index}", rng)
+
+
+def _man_order(seed: int, index: int) -> _Order:
+    rng = random.Random(f"{seed} man {index}")
+    voice = draw_man(rng)
+    return _varied("en", voice, f"{seed} man voice {index}", rng)
 
 
 def _varied(lang: str, voice: Voice, spoken: str, rng: random.Random) -> _Order:

@@ -174,6 +174,7 @@ def shortened(recipe: Recipe, steps: int) -> Recipe:
             questions=200,
             variations=100,
             strangers=20,
+            men=20,
             answer_sentences=20,
             test_questions=20,
             test_sentences=10,

@@ -17,6 +17,7 @@ from typing import assert_never
 import numpy as np
 import soundfile
 
+from engine.training.nano.augment import change_formants
 from engine.training.nano.espeak import espeak
 from engine.training.nano.network_voices import joe, kokoro
 from engine.training.nano.phonemes import pinyin_syllables
@@ -50,7 +51,10 @@ def synthesise(text: str, voice: Voice, rng: random.Random | None = None) -> tup
             sample_rate = kokoro().sample_rate
         case _:
             assert_never(voice.engine)
-    return level(trim(samples.astype(np.float32) / 32768.0, sample_rate)), sample_rate
+    speech = samples.astype(np.float32) / 32768.0
+    if voice.formants != 1.0:
+        speech = change_formants(speech, voice.formants)
+    return level(trim(speech, sample_rate)), sample_rate
 
 
 def trim(samples: np.ndarray, sample_rate: int) -> np.ndarray:

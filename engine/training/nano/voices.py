@@ -61,7 +61,7 @@ class Split(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """One speaker; pitch and rate are factors around the speaker's own."""
+    """One speaker; pitch, rate and formants are factors around the speaker's own."""
 
     name: str
     engine: SpeechEngineName
@@ -70,6 +70,7 @@ class Voice:
     code: str  # what the engine calls it
     pitch: float = 1.0
     rate: float = 1.0
+    formants: float = 1.0
 
 
 def _espeak(accent: str, variant: str, language: str, split: Split) -> Voice:
@@ -109,6 +110,18 @@ _KOKORO_VOICES = tuple(
 )
 _JOE_SHARE = 0.65  # seven times as fast as Kokoro
 
+# No recorded man may be trained on but two old diphone voices and joe; these are slt with a man's
+# pitch and vocal tract, which flite speaks as fast as her own.
+_MEN = tuple(
+    replace(_flite("slt", Split.TRAIN), name=f"flite:slt:{name}", pitch=pitch, formants=formants)
+    for name, pitch, formants in (
+        ("bass", 0.5, 0.82),
+        ("baritone", 0.57, 0.86),
+        ("tenor", 0.65, 0.88),
+        ("countertenor", 0.75, 0.91),
+    )
+)
+
 ANSWER_VOICE = {
     "en": _calm(_flite("slt", Split.TRAIN)),
     "zh": _calm(_espeak("cmn-latn-pinyin", "f2", "zh", Split.TRAIN)),
@@ -126,7 +139,7 @@ def training_voices(language: str) -> tuple[Voice, ...]:
     )
     if language != "en":
         return robots
-    return (*robots, *dict.fromkeys(_NATURAL_VOICES), _JOE, *_KOKORO_VOICES)
+    return (*robots, *dict.fromkeys(_NATURAL_VOICES), _JOE, *_KOKORO_VOICES, *_MEN)
 
 
 @cache
@@ -152,6 +165,11 @@ def draw_training_voice(language: str, rng: random.Random) -> Voice:
 def draw_network_voice(rng: random.Random) -> Voice:
     """A random English training voice of those that networks speak."""
     return _JOE if rng.random() < _JOE_SHARE else rng.choice(_KOKORO_VOICES)
+
+
+def draw_man(rng: random.Random) -> Voice:
+    """A random one of the men that slt is turned into."""
+    return rng.choice(_MEN)
 
 
 def draw_test_voice(language: str, rng: random.Random) -> Voice:

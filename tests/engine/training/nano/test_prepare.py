@@ -56,7 +56,13 @@ def test_test_clips_ask_unseen_questions_in_unseen_voices(
 ) -> None:
     monkeypatch.setattr("engine.training.nano.prepare.answer_alternatives", lambda lang: ())
     counts = ClipCounts(
-        6, variations=8, strangers=4, answer_sentences=1, test_questions=4, test_sentences=2
+        6,
+        variations=8,
+        strangers=4,
+        men=3,
+        answer_sentences=1,
+        test_questions=4,
+        test_sentences=2,
     )
     prepare_clips(tmp_path, counts)
     test, questions = ClipStore(tmp_path / "test"), ClipStore(tmp_path / "questions")
@@ -72,7 +78,9 @@ def test_test_clips_ask_unseen_questions_in_unseen_voices(
     strangers = ClipStore(tmp_path / "strangers")
     assert len(strangers) == 4
     assert {clip.lang for clip in strangers.clips()} == {"en"}
-    heard = {c.voice for store in (questions, variations, strangers) for c in store.clips()}
+    men = ClipStore(tmp_path / "men")
+    assert {clip.voice.rpartition(":")[0] for clip in men.clips()} == {"flite:slt"}
+    heard = {c.voice for store in (questions, variations, strangers, men) for c in store.clips()}
     assert heard.isdisjoint(clip.voice for clip in test.clips())
     trained = {e.question for lang in LANGUAGES for e in exchanges(lang, Split.TRAIN)}
     trained |= {clip.text for clip in variations.clips()}

@@ -9,6 +9,7 @@ from engine.training.nano.voices import (
     LANGUAGES,
     SpeechEngineName,
     Split,
+    draw_man,
     draw_network_voice,
     draw_test_voice,
     draw_training_voice,
@@ -49,6 +50,13 @@ def test_draws_stay_in_their_split_and_repeat_with_their_seed(lang: str) -> None
         assert voice in training_voices(lang)
         assert voice == draw_training_voice(lang, random.Random(number))
         assert draw_test_voice(lang, random.Random(number)) in test_voices(lang)
+
+
+def test_men_have_a_lower_pitch_and_longer_vocal_tracts_than_the_voice_they_come_from() -> None:
+    drawn = {draw_man(random.Random(number)) for number in range(100)}
+    assert drawn <= set(training_voices("en"))
+    assert {man.code for man in drawn} == {"slt"}
+    assert all(man.pitch < man.formants < 1.0 for man in drawn)
 
 
 def test_networks_speak_in_several_training_voices() -> None:
