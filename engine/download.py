@@ -169,7 +169,8 @@ class Hub:
                     return
                 job.part.unlink()
                 job.n_done = 0
-                _log.warning("%s came with a wrong checksum", job.record.name)
+                name = job.record.name
+                _log.warning("%s came with a wrong checksum", name)
         raise DownloadError(
             f"{job.record.name} of {job.files.repo_id} differs from its published checksum, twice "
             "over: the server or the way to it is broken; try again later, or another mirror"
