@@ -105,7 +105,7 @@ def _language_model(parts: ModelParts, config: ModelConfig, is_plus: bool) -> Sp
         if not is_plus:
             return SpeechLM(config)
         if parts.speech_encoder is None:
-            raise CheckpointError(f"{parts.folder}: the model lacks its speech encoder's folder")
+            raise CheckpointError(f"{parts.folder}: the model lacks the folder speech_encoder")
         shapes = weight_shapes(parts.language_model)
         n_ctc_ids, *_ = shapes.get(CTC_WEIGHT, (0,))
         return PlusSpeechLM(config, read_config(parts.speech_encoder), n_ctc_ids)
