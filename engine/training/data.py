@@ -1,18 +1,12 @@
-"""The training data of the speech LM: token rows on disk, and samples drawn from them without end.
+"""The training data of the speech LM: samples drawn from token rows without end.
 
-``TokenStore`` holds what the speech tokenizer heard in every clip, as JSON lines. ``SpeechData``
-draws samples of a task from it, ``BatchSampler`` turns them into batches by a mixture of tasks.
-Everything random comes from one ``random.Random`` whose state belongs to the checkpoint.
+``SpeechData`` draws samples of a task, ``BatchSampler`` turns them into batches by a mixture of
+tasks. Everything random comes from one ``random.Random`` whose state belongs to the checkpoint.
 """
 
-import json
 import random
-from array import array
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from itertools import accumulate
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from engine.chat_template import TEXT_ONLY_SYSTEM, asr_turn, training_ids, tts_turn
@@ -21,6 +15,8 @@ from engine.errors import TrainingDataError
 from engine.text_tokenizer import TextTokenizer
 from engine.training.nano.topics import FINAL_MARKS
 from engine.training.packing import Batch, Sample, Task, pad, rows_by_length
+from engine.training.pool import Pool, Weights
+from engine.training.token_store import TokenRow
 
 Reword: TypeAlias = Callable[[str, str, random.Random], str]
 """A question and its language -> the same in other words."""
@@ -29,54 +25,6 @@ Exercise: TypeAlias = Callable[[random.Random], tuple[str, str, str]]
 """Draws a question to be read, its answer and their language."""
 
 _TEXT_ONLY = Turn(Role.SYSTEM, TEXT_ONLY_SYSTEM)
-
-
-@dataclass(frozen=True, slots=True)
-class TokenRow:
-    """A clip as audio tokens; ``takes`` are codes of the same clip, the untouched one first."""
-
-    text: str
-    lang: str
-    voice: str
-    kind: str  # "question", "answer", "sentence" or "shuffled"
-    split: str  # "train" or "test"
-    takes: tuple[Sequence[int], ...]
-    subject: str = ""
-    answer: str = ""  # to a question: the text of its answer
-
-
-class TokenStore:
-    """Token rows in one file of JSON lines, appended one by one; a cut last line is dropped."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def append(self, rows: Sequence[TokenRow]) -> None:
-        """Adds rows and writes them out."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a", encoding="utf-8") as file:
-            for row in rows:
-                values = asdict(row) | {"takes": [list(take) for take in row.takes]}
-                file.write(json.dumps(values, ensure_ascii=False, separators=(",", ":")) + "\n")
-
-    def count(self) -> int:
-        """How many whole rows there are; a row that was cut by a kill is removed."""
-        if not self._path.is_file():
-            return 0
-        content = self._path.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            with self._path.open("r+b") as file:
-                file.truncate(whole)
-        return content.count(b"\n", 0, whole)
-
-    def rows(self) -> list[TokenRow]:
-        """Every row, in order."""
-        try:
-            with self._path.open(encoding="utf-8") as file:
-                return [_row(line) for line in file if line.endswith("\n")]
-        except OSError as error:
-            raise TrainingDataError(f"cannot read {self._path}: {error.strerror}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +42,9 @@ class DataOptions:
     reword_chance: float = 0.5  # of a typed question
     exercise: Exercise | None = None
     exercise_chance: float = 0.6  # of a text alone
+    language_weights: Mapping[str, float] = field(default_factory=dict)  # one each where unnamed
     subject_weights: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    own_voice_weight: float = 0.3  # of answers among what is transcribed; other kinds have 1
     max_tokens: int = 512
 
 
@@ -137,8 +87,7 @@ class SpeechData:
             Task.TEXT_QA: _unique_texts(questions),
             Task.TEXT: _unique_texts([row for row in own if row.kind != "shuffled"]),
         }
-        weights = options.subject_weights
-        self._pools = {task: _Pool(found, weights) for task, found in pools.items()}
+        self._pools = {task: Pool(found, _weights(task, options)) for task, found in pools.items()}
         self._builders: dict[Task, Callable[[random.Random], _Drawn]] = {
             Task.ASR: self._asr,
             Task.TTS: self._tts,
@@ -323,47 +272,10 @@ class BatchSampler:
             self._batches += [pad(group, padding_id, share) for group in step]
 
 
-class _Pool:
-    """Rows drawn by language, kind, then subject, so that large groups do not drown small ones."""
-
-    def __init__(self, rows: Sequence[TokenRow], weights: Mapping[tuple[str, str], float]) -> None:
-        grouped: dict[tuple[str, str], dict[str, list[TokenRow]]] = defaultdict(dict)
-        for row in rows:
-            grouped[row.lang, row.kind].setdefault(row.subject, []).append(row)
-        self._langs = list(dict.fromkeys(lang for lang, _ in grouped))
-        self._kinds: dict[str, list[_Group]] = {lang: [] for lang in self._langs}
-        for (lang, _), subjects in grouped.items():
-            shares = [weights.get((lang, subject), 1.0) for subject in subjects]
-            self._kinds[lang].append(_Group(list(subjects.values()), list(accumulate(shares))))
-        self._size = len(rows)
-
-    def __len__(self) -> int:
-        return self._size
-
-    def draw(self, rng: random.Random, lang: str | None = None) -> TokenRow:
-        """A random row, of one language if one is given."""
-        group = rng.choice(self._kinds[lang or rng.choice(self._langs)])
-        return rng.choice(rng.choices(group.subjects, cum_weights=group.weights)[0])
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """The rows of one language and kind by subject, with the subjects' cumulative weights."""
-
-    subjects: list[list[TokenRow]]
-    weights: list[float]
-
-
-def _row(line: str) -> TokenRow:
-    try:
-        values = json.loads(line)
-        values["takes"] = tuple(array("H", take) for take in values["takes"])
-        row = TokenRow(**values)
-    except (ValueError, TypeError, KeyError, OverflowError) as error:
-        raise TrainingDataError(f"a token store has a line that is not a row: {error}") from error
-    if not row.takes or not all(len(take) for take in row.takes):
-        raise TrainingDataError(f"a token row without audio tokens: {row.text!r}")
-    return row
+def _weights(task: Task, options: DataOptions) -> Weights:
+    """How rows are drawn for a task; nano's own voice is soon understood."""
+    kinds = {"answer": options.own_voice_weight} if task is Task.ASR else {}
+    return Weights(options.language_weights, kinds, options.subject_weights)
 
 
 def _unique_texts(rows: Sequence[TokenRow]) -> list[TokenRow]:

@@ -23,7 +23,7 @@ from engine.speech.flow import FlowConfig
 from engine.speech.tokenizer import SpeechTokenizer
 from engine.text_tokenizer import TextTokenizer
 from engine.training import vocoder
-from engine.training.data import DataOptions, SpeechData, TokenRow, TokenStore
+from engine.training.data import DataOptions, SpeechData
 from engine.training.flow import FlowTask, measure_scale
 from engine.training.flow_pairs import PairStore, clip_pairs, write_pairs
 from engine.training.nano.augment import augment
@@ -39,6 +39,7 @@ from engine.training.nano.voices import ANSWER_VOICE, LANGUAGES, Split
 from engine.training.nano.wordings import reworded
 from engine.training.speech_tokenizer import TokenizerTask
 from engine.training.start import sounding_alike
+from engine.training.token_store import TokenRow, TokenStore
 from engine.training.tokenizer_batches import ClipBatches, labelled_clips
 from engine.training.train import WEIGHTS, train_stage
 from engine.training.trainer import run
@@ -211,9 +212,10 @@ class _Making:
                 for lang in LANGUAGES
                 for subject, weight in subjects(lang).items()
             },
+            language_weights=self._recipe.language_weights,
             alike=sounding_alike(codebook),
             reword=reworded,
-            exercise=_exercise,
+            exercise=self._exercise,
         )
         plan = self._recipe.stages[number]
         train_stage(
@@ -263,6 +265,11 @@ class _Making:
         )
         save_weights(lm, self._model / WEIGHTS, torch.float16)
 
+    def _exercise(self, rng: random.Random) -> tuple[str, str, str]:
+        weights = [self._recipe.language_weights.get(lang, 1.0) for lang in LANGUAGES]
+        exchange = draw_exercise(rng.choices(LANGUAGES, weights)[0], rng)
+        return exchange.question, exchange.answer, exchange.lang
+
     def _rows(self) -> list[TokenRow]:
         return [
             row
@@ -273,8 +280,3 @@ class _Making:
     def _config(self, tokenizer: TextTokenizer) -> ModelConfig:
         vocab = tokenizer.vocabulary
         return self._recipe.sizes.config(vocab.size, vocab.endoftext, vocab.im_end)
-
-
-def _exercise(rng: random.Random) -> tuple[str, str, str]:
-    exchange = draw_exercise(rng.choice(LANGUAGES), rng)
-    return exchange.question, exchange.answer, exchange.lang

@@ -54,6 +54,10 @@ class LMSizes:
         )
 
 
+_LANGUAGES: Mapping[str, float] = MappingProxyType({"en": 2.0, "zh": 1.0})
+"""English has far more different syllables, and recorded speakers: it is harder to hear."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """Everything that is decided before nano is made; ``clips`` None takes the clips as found."""
@@ -67,6 +71,7 @@ class Recipe:
     sizes: LMSizes = field(default_factory=LMSizes)
     tokenizer_batches: BatchSettings = field(default_factory=BatchSettings)
     n_text: int = 1200
+    language_weights: Mapping[str, float] = field(default_factory=lambda: _LANGUAGES)
     workers: int = 2
 
 
@@ -75,11 +80,11 @@ _LANGUAGE: Mapping[Task, float] = MappingProxyType({Task.TEXT: 1.0})
 
 _EVERYTHING: Mapping[Task, float] = MappingProxyType(
     {
-        Task.ASR: 1.6,
-        Task.TTS: 0.6,
-        Task.SPOKEN_QA: 1.6,
-        Task.SPOKEN_TEXT: 1.4,
-        Task.TEXT_QA: 0.8,
+        Task.ASR: 2.4,
+        Task.TTS: 0.5,
+        Task.SPOKEN_QA: 1.3,
+        Task.SPOKEN_TEXT: 1.6,
+        Task.TEXT_QA: 0.6,
         Task.TEXT: 4.0,  # short ones
     }
 )

@@ -11,10 +11,10 @@ import numpy as np
 import soxr
 
 from engine.speech.tokenizer import SpeechTokenizer
-from engine.training.data import TokenRow, TokenStore
 from engine.training.nano.augment import SAMPLE_RATE, augment
 from engine.training.nano.clips import ClipStore
 from engine.training.nano.voices import Split
+from engine.training.token_store import TokenRow, TokenStore
 
 logger = logging.getLogger("engine.training")
 

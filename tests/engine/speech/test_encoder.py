@@ -100,9 +100,12 @@ def test_a_vocabulary_of_another_head_is_refused(folder: Path) -> None:
         make_encoder(folder, n_ctc_ids=7)
 
 
-@pytest.mark.parametrize("content", [None, "{", "[]", json.dumps({"output_size": 4})])
-def test_a_config_that_cannot_be_used_is_told(tmp_path: Path, content: str | None) -> None:
-    if content is not None:
-        (tmp_path / "config.json").write_text(content)
+def test_without_a_config_the_sizes_are_the_released_ones(tmp_path: Path) -> None:
+    assert read_config(tmp_path) == SenseVoiceConfig.small()
+
+
+@pytest.mark.parametrize("content", ["{", "[]", json.dumps({"output_size": 4})])
+def test_a_config_that_cannot_be_used_is_told(tmp_path: Path, content: str) -> None:
+    (tmp_path / "config.json").write_text(content)
     with pytest.raises(CheckpointError, match="config"):
         read_config(tmp_path)

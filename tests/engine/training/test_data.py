@@ -2,14 +2,13 @@
 
 import random
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 
 from engine.chat_template import TEXT_ONLY_SYSTEM
 from engine.errors import TrainingDataError
-from engine.training.data import BatchSampler, SpeechData, TokenStore
+from engine.training.data import BatchSampler, SpeechData
 from engine.training.packing import IGNORED, Batch, Task
 from tests.engine.training.token_rows import OPTIONS, rows, tokenizer
 
@@ -25,28 +24,6 @@ def _supervised_text(data: SpeechData, task: Task) -> tuple[str, list[int]]:
     sample = data.draw(task, random.Random(3))
     labels = [label for label in sample.labels if label != IGNORED]
     return tokenizer().decode(labels), labels
-
-
-def test_a_token_store_gives_back_its_rows(tmp_path: Path) -> None:
-    store = TokenStore(tmp_path / "tokens.jsonl")
-    store.append(rows()[:3])
-    store.append(rows()[3:5])
-    assert store.count() == 5
-    found = store.rows()
-    assert [row.text for row in found] == [row.text for row in rows()[:5]]
-    assert [tuple(tuple(take) for take in row.takes) for row in found] == [
-        row.takes for row in rows()[:5]
-    ]
-
-
-def test_a_row_cut_by_a_kill_is_dropped(tmp_path: Path) -> None:
-    path = tmp_path / "tokens.jsonl"
-    store = TokenStore(path)
-    store.append(rows()[:2])
-    path.write_bytes(path.read_bytes()[:-9])
-    assert store.count() == 1
-    store.append(rows()[2:3])
-    assert [row.text for row in store.rows()] == [rows()[0].text, rows()[2].text]
 
 
 def test_spoken_targets_carry_text_and_audio_in_the_answer_voice() -> None:
@@ -215,3 +192,12 @@ def test_exercises_are_read_among_other_texts() -> None:
     assert answered > 8
     assert alone > 8
     assert sum("It is" in text for text in texts) > 5
+
+
+def test_own_voice_is_transcribed_less_and_languages_have_their_weights() -> None:
+    options = replace(OPTIONS, language_weights={"en": 3.0}, own_voice_weight=0.0)
+    data, rng = SpeechData(rows(), tokenizer(), options), random.Random(0)
+    drawn = [data.draw(Task.ASR, rng).labels for _ in range(200)]
+    texts = [tokenizer().decode([x for x in labels if x != IGNORED]) for labels in drawn]
+    assert not any("It is" in text for text in texts)
+    assert 120 < sum(text.isascii() for text in texts) < 180

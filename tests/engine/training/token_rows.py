@@ -6,8 +6,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from engine.text_tokenizer import TextTokenizer
-from engine.training.data import DataOptions, TokenRow
+from engine.training.data import DataOptions
 from engine.training.nano.text_tokenizer import build_tokenizer
+from engine.training.token_store import TokenRow
 
 N_AUDIO = 64
 OPTIONS = DataOptions(answer_voices={"en": "slt", "zh": "f2"})
