@@ -392,7 +392,7 @@ def test_a_chosen_turn_loses_its_buttons_with_its_sound(qtbot: QtBot) -> None:
 
 def test_two_hours_of_talk_hold_as_much_sound_as_ten_minutes(qtbot: QtBot) -> None:
     """A hundredth of everything: turns of 0.3 s, of which 6 s may stay."""
-    made = Transcript(look_for(Theme.LIGHT, False, QFont()), ENGLISH, longest_sound_s=12.0)
+    made = Transcript(look_for(Theme.LIGHT, False, QFont()), ENGLISH, longest_sound_s=6.0)
     qtbot.addWidget(made)
     rng = np.random.default_rng(0)
 
