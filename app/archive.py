@@ -11,7 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from app.history import ConversationSummary, History, HistoryDamaged, HistoryNewer, retire
+from app.history import (
+    ConversationSummary,
+    History,
+    HistoryDamaged,
+    HistoryError,
+    HistoryNewer,
+    retire,
+)
 from app.kept_turn import KeptTurn
 from app.latency import Summary, summaries
 from app.set_aside import StoreNotice
@@ -44,7 +51,7 @@ class Archive:
         self._privacy = PrivacySettings()
         self._history: History | None = None
         self._conversation: int | None = None
-        self._rows: dict[int, int] = {}  # by turn_id: where the turns of this run are kept
+        self._rows: dict[int, int] = {}  # by turn_id: where the turns in the window are kept
         self._early: dict[int, str] = {}  # by turn_id: transcripts of turns that are going on
 
     def set_privacy(self, privacy: PrivacySettings) -> None:
@@ -97,11 +104,26 @@ class Archive:
         They get negative ids, which no turn of this run has.
         """
         found = self._use(lambda history: history.turns(conversation_id)) or ()
+        rows = self._use(lambda history: history.row_ids(conversation_id)) or ()
         self._conversation = conversation_id if found else None
+        self._rows = {turn_id: row for turn_id, row in self._rows.items() if turn_id > 0}
+        self._rows |= {-number: row for number, row in enumerate(rows, start=1)}
         return tuple(
             replace(kept, record=replace(kept.record, turn_id=-number))
             for number, kept in enumerate(found, start=1)
         )
+
+    def keeps_sound(self, turn_id: int) -> bool:
+        """Whether a turn of this run, or of the conversation opened last, was kept."""
+        return turn_id in self._rows
+
+    def sounds(self, turn_id: int) -> tuple[bytes, bytes]:
+        """Question and answer of such a turn as FLAC; ``HistoryError`` where it was deleted."""
+        row = self._rows.get(turn_id)
+        found = None if row is None else self._use(lambda history: history.sounds(row))
+        if found is None:
+            raise HistoryError("This turn is no longer kept, nor is its sound")
+        return found
 
     def delete(self, conversation_id: int) -> None:
         """Removes one for good."""

@@ -234,8 +234,8 @@ class Assistant:
                 self._set_audio(settings)
             case NewConversation():
                 self._happen(ConversationChosen(Conversation()))
-            case OpenConversation(conversation):
-                self._happen(ConversationChosen(conversation))
+            case OpenConversation(conversation, turn_ids):
+                self._happen(ConversationChosen(conversation, turn_ids))
             case Replay(samples, sample_rate):
                 self._happen(ReplayAsked(samples, sample_rate))
             case OpenEars():

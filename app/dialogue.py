@@ -10,6 +10,9 @@ reply, raise the ``turn_id``, keep of the answer what was heard. Nothing waits f
 Who goes on speaking in hands-free talk before any of the answer was heard was cut off by mistake:
 that turn is withdrawn, and its words become the beginning of the next.
 
+What is remembered of a conversation is bounded: its oldest exchanges are forgotten, and the window
+is told which turns the next answer does not know.
+
 A model is loaded only while no answer is on, since loading makes sound stutter. A question that is
 asked meanwhile waits for the model.
 """
@@ -50,6 +53,7 @@ from app.turn_record import Outcome, Stamps
 from app.turns.turn_events import SAMPLE_RATE, SpeechDropped, SpeechStarted
 from app.ui_events import (
     AnswerText,
+    ContextChanged,
     EngineReady,
     EngineUnavailable,
     LatencyMeasured,
@@ -89,6 +93,8 @@ if TYPE_CHECKING:
 # In tokens, about three minutes of talk: longer memories cost time and memory with every turn, and
 # small models lose the thread.
 _LONGEST_MEMORY = 2500
+# Of a model's context; the rest is for the next question and its answer.
+_MEMORY_SHARE = 5 / 8
 # Who speaks again within this time of a turn's end, its pre-roll included, had not finished.
 _GOES_ON = SAMPLE_RATE
 
@@ -106,6 +112,7 @@ class DialogueState:
     """Everything the dialogue knows; immutable.
 
     At most one of ``reply`` and ``replay`` is there; ``turn_id`` is that of the newest turn.
+    ``turn_ids`` are those of the conversation's exchanges; ``context_limit`` is the engine's.
     ``next_model`` waits for the end of the reply to be loaded.
     """
 
@@ -115,7 +122,9 @@ class DialogueState:
     default_params: SamplingParams = field(default_factory=SamplingParams)
     model: str = ""
     next_model: str | None = None
+    context_limit: int | None = None
     conversation: Conversation = field(default_factory=Conversation)
+    turn_ids: tuple[int, ...] = ()
     turn_id: int = 0
     is_listening: bool = False
     reply: Reply | None = None
@@ -149,6 +158,20 @@ class DialogueState:
     def has_all_sound(self) -> bool:
         """Whether no more sound will be made for the turn that sounds."""
         return self.replay is not None or (self.reply is not None and self.reply.ended is not None)
+
+    @property
+    def longest_memory(self) -> int:
+        """How many tokens of conversation may stand before a question."""
+        if self.context_limit is None:
+            return _LONGEST_MEMORY
+        return min(_LONGEST_MEMORY, int(_MEMORY_SHARE * self.context_limit))
+
+    @property
+    def context(self) -> ContextChanged:
+        """What the next answer will know, as the user sees it."""
+        talk = self.conversation
+        first = self.turn_ids[0] if self.turn_ids else None
+        return ContextChanged(talk.n_tokens, self.longest_memory, talk.n_forgotten, first)
 
     def step(self, event: DialogueEvent, now: float) -> tuple[DialogueState, tuple[Action, ...]]:
         """What follows from an event that happens now."""
@@ -296,10 +319,9 @@ class _Step:
                 chosen = replace(settings, model=model)
                 self.state = replace(self.state, settings=chosen, next_model=model)
                 self._load_if_quiet()
-            case ConversationChosen(conversation):
+            case ConversationChosen(conversation, turn_ids):
                 self._silence(Outcome.INTERRUPTED)
-                remembered = conversation.recent(_LONGEST_MEMORY)
-                self.state = replace(self.state, conversation=remembered)
+                self._remember(conversation, turn_ids)
             case _:
                 assert_never(event)
 
@@ -324,9 +346,26 @@ class _Step:
         if reply.is_started and reply.ended is None and outcome is Outcome.INTERRUPTED:
             self._transcribe(reply)
         self.publish(TurnFinished(reply.record(self._model_name(), outcome, self._now)))
-        conversation = reply.continued(self.state.conversation).recent(_LONGEST_MEMORY)
-        self.state = replace(self.state, reply=None, conversation=conversation)
+        before = self.state.conversation
+        if reply.ended is not None:  # the engine may have had less room than we thought
+            before = before.forgetting(reply.ended.stats.n_forgotten - before.n_forgotten)
+        conversation = reply.continued(before)
+        turn_ids = self.state.turn_ids[len(self.state.turn_ids) - before.n_exchanges :]
+        if conversation.n_exchanges > before.n_exchanges:
+            turn_ids = (*turn_ids, reply.turn_id)
+        self.state = replace(self.state, reply=None)
+        self._remember(conversation, turn_ids)
         self._load_if_quiet()
+
+    def _remember(self, conversation: Conversation, turn_ids: tuple[int, ...]) -> None:
+        """Goes on with this conversation, as far as there is room for it."""
+        assert len(turn_ids) == conversation.n_exchanges, f"{turn_ids} for {conversation}"
+        before = self.state.context
+        remembered = conversation.recent(self.state.longest_memory)
+        turn_ids = turn_ids[len(turn_ids) - remembered.n_exchanges :]
+        self.state = replace(self.state, conversation=remembered, turn_ids=turn_ids)
+        if self.state.context != before:
+            self.publish(self.state.context)
 
     def _end_replay(self) -> None:
         self.state = replace(self.state, replay=None)
@@ -415,11 +454,11 @@ class _Step:
             case ModelLoading(message, fraction):
                 self.state = replace(state, engine=EngineStatus.LOADING)
                 self.publish(LoadingProgress(message, fraction))
-            case ModelReady(model, seconds, default_params):
+            case ModelReady(model, seconds, default_params, context_limit):
                 self.publish(EngineReady(model, seconds))
-                conversation = state.conversation
+                conversation, turn_ids = state.conversation, state.turn_ids
                 if model != state.model and state.model and conversation.turns:
-                    conversation = Conversation()
+                    conversation, turn_ids = conversation.forgetting(len(turn_ids)), ()
                     self.publish(Notice(NoticeKind.CONVERSATION_RESTARTED, model))
                 self.state = replace(
                     state,
@@ -427,8 +466,10 @@ class _Step:
                     model=model,
                     settings=replace(state.settings, model=model),
                     default_params=default_params,
-                    conversation=conversation,
+                    context_limit=context_limit,
                 )
+                self._remember(conversation, turn_ids)
+                state = self.state
                 if state.reply is not None and not state.reply.is_started:
                     self._start(state.reply)
             case ModelFailed(model, message):

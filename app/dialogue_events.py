@@ -103,9 +103,13 @@ class SamplingChosen:
 
 @dataclass(frozen=True, slots=True)
 class ConversationChosen:
-    """What was said before the next question; empty for a new conversation."""
+    """What was said before the next question; empty for a new conversation.
+
+    ``turn_ids`` are those of its exchanges.
+    """
 
     conversation: Conversation
+    turn_ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -262,7 +262,8 @@ class EngineWorker:
         engine = self._load_engine(request.model, self._report)
         self._engine, self._model, self._fallback = engine, request.model, None
         seconds = self._clock() - started_at
-        self._tell(ModelReady(request.model, seconds, engine.default_params))
+        ready = ModelReady(request.model, seconds, engine.default_params, engine.context_limit)
+        self._tell(ready)
 
     def _report(self, message: str, fraction: float | None) -> None:
         self._tell(ModelLoading(message, fraction))

@@ -17,12 +17,14 @@ from types import TracebackType
 from typing import Any
 
 from app.errors import AppError
-from app.kept_turn import KeptTurn
+from app.kept_turn import KeptTurn, SoundPlace
 from app.log import logger
 from app.set_aside import StoreNotice, StoreNoticeKind, set_aside
+from app.sound_shelf import LONGEST_SOUND_S
 from app.turn_record import Stamps, TurnRecord
 from app.turn_rows import (
     COLUMNS,
+    FLAC_HEADER,
     DamagedSound,
     TurnRow,
     flac_duration_s,
@@ -212,19 +214,50 @@ class History:
             for row_id, text, started_us, n_turns in found
         )
 
-    def turns(self, conversation_id: int) -> tuple[KeptTurn, ...]:
-        """The turns of a conversation in order; none where it is no longer there."""
+    def turns(
+        self, conversation_id: int, longest_sound_s: float = LONGEST_SOUND_S
+    ) -> tuple[KeptTurn, ...]:
+        """The turns of a conversation in order; none where it is no longer there.
+
+        The newest ones come with their sound, up to ``longest_sound_s`` of it; that of the others
+        stays here, for ``sounds``.
+        """
         names = ", ".join(f"t.{name}" for name in COLUMNS)
+        headers = ", ".join(
+            f"substr(s.{side}, 1, {FLAC_HEADER})" for side in ("question", "answer")
+        )
         found = self._rows(
-            f"SELECT {names}, s.question, s.answer FROM turns t JOIN sounds s ON s.turn = t.id "
-            "WHERE t.conversation = ? ORDER BY t.id",
+            f"SELECT t.id, {headers}, {names} FROM turns t JOIN sounds s ON s.turn = t.id "
+            "WHERE t.conversation = ? ORDER BY t.id DESC",
             conversation_id,
         )
+        turns: list[KeptTurn] = []
         with self._decoded():
-            return tuple(
-                _kept_turn(to_record(TurnRow(*row)), question, answer)
-                for *row, question, answer in found
-            )
+            for row_id, question, answer, *columns in found:
+                kept = _kept_turn(to_record(TurnRow(*columns)), question, answer)
+                longest_sound_s -= kept.sound_s
+                if longest_sound_s >= 0 or not turns:
+                    kept = kept.with_sound(*self.sounds(row_id))
+                turns.append(kept)
+        return tuple(reversed(turns))
+
+    def row_ids(self, conversation_id: int) -> tuple[int, ...]:
+        """The rows of those turns, for ``sounds``, in the same order."""
+        found = self._rows(
+            "SELECT id FROM turns WHERE conversation = ? ORDER BY id", conversation_id
+        )
+        return tuple(row_id for (row_id,) in found)
+
+    def sounds(self, row_id: int) -> tuple[bytes, bytes]:
+        """Question and answer of a kept turn as FLAC.
+
+        Raises ``HistoryError`` where it was deleted.
+        """
+        found = self._rows("SELECT question, answer FROM sounds WHERE turn = ?", row_id)
+        if not found:
+            raise HistoryError("This turn is no longer kept, nor is its sound")
+        ((question, answer),) = found
+        return question, answer
 
     def latency_rows(self) -> tuple[LatencyRow, ...]:
         """Mode, model and stamps of every kept turn, oldest first."""
@@ -369,18 +402,19 @@ _REASONS = {
 
 
 def _kept_turn(record: TurnRecord, question: bytes, answer: bytes) -> KeptTurn:
-    """The turn; a sound that is damaged is left out, for the words are worth having without it."""
+    """The turn by the headers of its sounds, which stay in the history.
+
+    A sound that is damaged is left out, for the words are worth having without it.
+    """
     durations_s = []
-    for sound in (question, answer):
+    for header in (question, answer):
         try:
-            durations_s.append(flac_duration_s(sound))
+            durations_s.append(flac_duration_s(header))
         except DamagedSound:
             logger("history").warning("a kept sound is damaged and was left out")
             durations_s.append(0.0)
     question_s, answer_s = durations_s
-    return KeptTurn(
-        record, question if question_s else b"", answer if answer_s else b"", question_s
-    )
+    return KeptTurn(record, b"", b"", question_s, answer_s, SoundPlace.HISTORY)
 
 
 def _title(text: str) -> str:

@@ -1,6 +1,7 @@
 """A finished turn as the window keeps it: its sound packed, so that a long talk stays small.
 
-Pure. A minute of speech takes a fifth of the room that its samples would take.
+Pure. A minute of speech takes a fifth of the room that its samples would take, and after a while
+(``sound_shelf.py``) the sound is let go of: it is then where the user's history is, or nowhere.
 """
 
 from __future__ import annotations
@@ -25,32 +26,74 @@ class Side(Enum):
     ANSWER = "answer"
 
 
+class SoundPlace(Enum):
+    """Where the sound of a turn is: at hand, in the history on the disk, or gone."""
+
+    MEMORY = "memory"
+    HISTORY = "history"
+    NOWHERE = "nowhere"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class KeptTurn:
-    """``record`` without its samples, and those samples as FLAC; empty where there is no sound."""
+    """``record`` without its samples, and those samples as FLAC, while they are in memory.
+
+    ``question_s`` and ``answer_s`` tell how long each side sounded, 0 where it did not.
+    """
 
     record: TurnRecord
     question: bytes
     answer: bytes
     question_s: float
+    answer_s: float
+    place: SoundPlace = SoundPlace.MEMORY
 
     @classmethod
     def of(cls, record: TurnRecord) -> KeptTurn:
         """The turn with its sound packed."""
-        n_samples = 0 if record.user_samples is None else len(record.user_samples)
         return cls(
             dataclasses.replace(record, user_samples=None, answer_samples=None),
             _packed(record.user_samples, USER_SAMPLE_RATE),
             _packed(record.answer_samples, record.answer_sample_rate),
-            n_samples / USER_SAMPLE_RATE,
+            _duration_s(record.user_samples, USER_SAMPLE_RATE),
+            _duration_s(record.answer_samples, record.answer_sample_rate),
         )
+
+    @property
+    def sound_s(self) -> float:
+        """How long both sides sounded."""
+        return self.question_s + self.answer_s
+
+    @property
+    def has_lost_sound(self) -> bool:
+        """Whether there was sound that nobody has any more."""
+        return self.place is SoundPlace.NOWHERE and self.sound_s > 0
 
     def has_sound(self, side: Side) -> bool:
         """Whether there is anything to play or save."""
-        return bool(self.question if side is Side.QUESTION else self.answer)
+        seconds = self.question_s if side is Side.QUESTION else self.answer_s
+        return seconds > 0 and self.place is not SoundPlace.NOWHERE
+
+    def without_sound(self, place: SoundPlace) -> KeptTurn:
+        """The turn as light as its words; ``place`` is where its sound is from now on."""
+        stats = self.record.stats
+        if stats is not None:
+            stats = dataclasses.replace(stats, audio_codes=(), question_codes=())
+        record = dataclasses.replace(self.record, stats=stats)
+        return KeptTurn(record, b"", b"", self.question_s, self.answer_s, place)
+
+    def with_sound(self, question: bytes, answer: bytes) -> KeptTurn:
+        """The turn with its sound at hand again, but for a side that has none."""
+        return dataclasses.replace(
+            self,
+            question=question if self.question_s else b"",
+            answer=answer if self.answer_s else b"",
+            place=SoundPlace.MEMORY,
+        )
 
     def sound(self, side: Side) -> tuple[NDArray[np.float32], int]:
-        """The samples of one side and their rate."""
+        """The samples of one side, which are at hand, and their rate."""
+        assert self.place is SoundPlace.MEMORY, f"the sound is in {self.place}"
         if side is Side.QUESTION:
             return from_flac(self.question), USER_SAMPLE_RATE
         return from_flac(self.answer), self.record.answer_sample_rate
@@ -60,12 +103,16 @@ class KeptTurn:
         return dataclasses.replace(self, record=dataclasses.replace(self.record, user_text=text))
 
     def restored(self) -> TurnRecord:
-        """The record with its samples."""
+        """The record with those of its samples that are at hand."""
         return dataclasses.replace(
             self.record,
             user_samples=from_flac(self.question) if self.question else None,
             answer_samples=from_flac(self.answer) if self.answer else None,
         )
+
+
+def _duration_s(samples: NDArray[np.float32] | None, sample_rate: int) -> float:
+    return 0.0 if samples is None or not len(samples) else len(samples) / sample_rate
 
 
 def _packed(samples: NDArray[np.float32] | None, sample_rate: int) -> bytes:

@@ -133,16 +133,25 @@ def from_flac(content: bytes) -> Samples:
     return np.asarray(samples, np.float32)
 
 
-def flac_duration_s(content: bytes) -> float:
-    """How long the sound in a FLAC file says it is; raises ``DamagedSound`` where there is none."""
-    import soundfile
+FLAC_HEADER = 42
+"""The bytes at the beginning of a FLAC file that tell how long it is."""
 
-    if not content:
+
+def flac_duration_s(header: bytes) -> float:
+    """How long the sound is whose ``FLAC_HEADER`` this is; 0 where there is none at all.
+
+    Raises ``DamagedSound`` where it is no such header.
+    """
+    if not header:
         return 0.0
-    try:
-        return float(soundfile.info(io.BytesIO(content)).duration)
-    except soundfile.LibsndfileError as error:
-        raise DamagedSound from error
+    # STREAMINFO comes first: sizes of blocks and frames, then 20 bits of sample rate, 8 of the
+    # samples' form, and 36 of their number.
+    packed = int.from_bytes(header[18:26])
+    sample_rate, n_samples = packed >> 44, packed & (1 << 36) - 1
+    is_whole = len(header) >= FLAC_HEADER and header[:4] == b"fLaC" and header[4] & 0x7F == 0
+    if not (is_whole and sample_rate and n_samples):
+        raise DamagedSound
+    return n_samples / sample_rate
 
 
 def to_stamps(content: str) -> Stamps:

@@ -91,9 +91,10 @@ class NewConversation:
 
 @dataclass(frozen=True, slots=True)
 class OpenConversation:
-    """The talk goes on where this conversation stopped."""
+    """The talk goes on where this conversation stopped; ``turn_ids`` are those of its exchanges."""
 
     conversation: Conversation
+    turn_ids: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

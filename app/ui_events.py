@@ -107,6 +107,20 @@ class LatencyMeasured:
 
 
 @dataclass(frozen=True, slots=True)
+class ContextChanged:
+    """What the next answer knows of the conversation: ``n_tokens``, of at most ``limit``.
+
+    It knows the turns from ``first_turn_id`` on, none where that is None. ``n_forgotten`` turns
+    before it were part of the conversation and are not any more.
+    """
+
+    n_tokens: int
+    limit: int
+    n_forgotten: int
+    first_turn_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class TurnFinished:
     """The turn is over. Its ``answer_text`` is what was heard, and may be less than was shown."""
 
@@ -183,6 +197,7 @@ UiEvent: TypeAlias = (
     | UserText
     | AnswerText
     | LatencyMeasured
+    | ContextChanged
     | TurnFinished
     | TurnWithdrawn
     | ReplayChanged

@@ -62,8 +62,16 @@ class PastTalks:
     def open(self, conversation_id: int) -> Sequence["KeptTurn"]:
         """The turns of one, which the dialogue then goes on with."""
         turns = self._archive.open(conversation_id)
-        self._post(OpenConversation(conversation_of(turns, self._model())))
+        self._post(OpenConversation(*conversation_of(turns, self._model())))
         return turns
+
+    def keeps_sound(self, turn_id: int) -> bool:
+        """Whether the sound of a turn in the window is among what is kept."""
+        return self._archive.keeps_sound(turn_id)
+
+    def sounds(self, turn_id: int) -> tuple[bytes, bytes]:
+        """The question and the answer of such a turn, as FLAC."""
+        return self._archive.sounds(turn_id)
 
     def current(self) -> int | None:
         """The one that finished turns are added to."""

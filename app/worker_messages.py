@@ -124,11 +124,12 @@ class ModelLoading:
 
 @dataclass(frozen=True, slots=True)
 class ModelReady:
-    """The model answers from now on."""
+    """The model answers from now on; ``context_limit`` is its engine's, None if not known."""
 
     model: str
     seconds: float
     default_params: SamplingParams
+    context_limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,17 +56,24 @@ def prompt_ids(
     """
     if not conversation.turns or conversation.turns[-1].role is not Role.USER:
         raise RequestError("A conversation must end with something for the model to answer.")
-    ids: list[int] = []
-    for turn in conversation.turns:
-        heard = turn.as_heard()
-        if heard.is_empty and heard.role is Role.ASSISTANT:
-            continue
-        if heard.is_empty:
-            raise RequestError(f"The {heard.role.value} turn is empty: it needs text or speech.")
-        ids += _header_ids(heard.role, tokenizer)
-        ids += _content_ids(heard, tokenizer, ratio)
-        ids += _closing_ids(tokenizer)
+    ids = [id_ for turn in conversation.turns for id_ in turn_ids(turn, tokenizer, ratio)]
     return ids + _header_ids(Role.ASSISTANT, tokenizer)
+
+
+def turn_ids(
+    turn: Turn, tokenizer: TextTokenizer, ratio: Sequence[int] = DEFAULT_RATIO
+) -> list[int]:
+    """What one turn adds to a prompt: nothing where it is an answer that was not heard."""
+    heard = turn.as_heard()
+    if heard.is_empty and heard.role is Role.ASSISTANT:
+        return []
+    if heard.is_empty:
+        raise RequestError(f"The {heard.role.value} turn is empty: it needs text or speech.")
+    return [
+        *_header_ids(heard.role, tokenizer),
+        *_content_ids(heard, tokenizer, ratio),
+        *_closing_ids(tokenizer),
+    ]
 
 
 def placed_speech(

@@ -5,6 +5,7 @@ Pure and immutable: a longer conversation is a new one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
@@ -105,9 +106,14 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """Turns in order; a system turn, where there is one, comes first."""
+    """Turns in order; a system turn, where there is one, comes first.
+
+    A question and the answers to it are an exchange. ``n_forgotten`` counts those that came before
+    these turns and are not part of the conversation any more.
+    """
 
     turns: tuple[Turn, ...] = ()
+    n_forgotten: int = 0
 
     def __post_init__(self) -> None:
         assert all(turn.role is not Role.SYSTEM for turn in self.turns[1:]), (
@@ -116,32 +122,53 @@ class Conversation:
 
     def with_turn(self, turn: Turn) -> Conversation:
         """This conversation with one more turn."""
-        return Conversation((*self.turns, turn))
+        return replace(self, turns=(*self.turns, turn))
 
     def with_last_heard(self, heard_tokens: int) -> Conversation:
         """This conversation with its last turn, an answer, marked as heard only so far."""
         assert self.turns and self.turns[-1].role is Role.ASSISTANT, "the last turn is no answer"
-        return Conversation((*self.turns[:-1], replace(self.turns[-1], heard_tokens=heard_tokens)))
+        last = replace(self.turns[-1], heard_tokens=heard_tokens)
+        return replace(self, turns=(*self.turns[:-1], last))
 
-    def recent(self, longest: int) -> Conversation:
+    @property
+    def n_tokens(self) -> int:
+        """About how many tokens it takes in a prompt; no tokenizer is asked."""
+        return sum(turn.n_tokens for turn in self.turns)
+
+    @property
+    def n_exchanges(self) -> int:
+        """How many exchanges there are."""
+        return sum(turn.role is Role.USER for turn in self.turns)
+
+    def recent(
+        self, longest: int, size: Callable[[Turn], int] = lambda turn: turn.n_tokens
+    ) -> Conversation:
         """This conversation, cut to its newest exchanges if it takes more than ``longest`` tokens.
 
         They take half of that, or are the last one. By half, not turn by turn: what was
         computed for the beginning of a prompt can be used again only as long as that stays the
-        same.
+        same. ``size`` tells the tokens of a turn.
         """
-        if sum(turn.n_tokens for turn in self.turns) <= longest:
+        sizes = [size(turn) for turn in self.turns]
+        if sum(sizes) <= longest:
             return self
-        system = tuple(turn for turn in self.turns[:1] if turn.role is Role.SYSTEM)
-        kept: tuple[Turn, ...] = ()
-        n_tokens = 0
-        for n, turn in reversed(list(enumerate(self.turns))):
-            n_tokens += turn.n_tokens
-            if kept and n_tokens > longest // 2:
+        n_kept = n_tokens = 0
+        for turn, n_of_turn in zip(reversed(self.turns), reversed(sizes), strict=True):
+            n_tokens += n_of_turn
+            if n_kept and n_tokens > longest // 2:
                 break
-            if turn.role is Role.USER:
-                kept = self.turns[n:]
-        return Conversation((*system, *kept))
+            n_kept += turn.role is Role.USER
+        return self.forgetting(self.n_exchanges - n_kept)
+
+    def forgetting(self, n_exchanges: int) -> Conversation:
+        """This conversation without its oldest exchanges; the system turn stays."""
+        if n_exchanges <= 0:
+            return self
+        begins = [n for n, turn in enumerate(self.turns) if turn.role is Role.USER]
+        assert n_exchanges <= len(begins), f"{n_exchanges} exchanges of {len(begins)}"
+        system = tuple(turn for turn in self.turns[:1] if turn.role is Role.SYSTEM)
+        kept = self.turns[begins[n_exchanges] :] if n_exchanges < len(begins) else ()
+        return Conversation((*system, *kept), self.n_forgotten + n_exchanges)
 
 
 def _whole_words(text: str, length: int) -> str:

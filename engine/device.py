@@ -1,6 +1,7 @@
 """Where the networks run and in which precision; chosen once, when a model is loaded."""
 
 import platform
+import warnings
 from pathlib import Path
 
 import torch
@@ -18,11 +19,27 @@ def choose_device(wanted: str = "auto") -> torch.device:
         raise RequestError(f"{wanted!r} is not the name of a device") from error
     if device.type == "cpu":
         return device
-    if device.type != "cuda" or not torch.cuda.is_available():
-        raise RequestError(f"this machine has no device {wanted!r}; use cpu")
+    if device.type != "cuda":
+        raise RequestError(f"this program cannot use a device {wanted!r}; use cpu")
+    if (reason := _why_no_cuda()) is not None:
+        raise RequestError(f"there is no device {wanted!r} here: {reason}; use cpu")
     if device.index is not None and device.index >= torch.cuda.device_count():
         raise RequestError(f"there is no {wanted!r}: {torch.cuda.device_count()} devices are here")
     return device
+
+
+def _why_no_cuda() -> str | None:
+    """Why no CUDA device can be used; None where one can."""
+    # Of a driver that is too old torch tells in a warning, and beside our line it is one too many.
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        if torch.cuda.is_available():
+            return None
+    if not torch.backends.cuda.is_built():
+        return "torch was installed without CUDA"
+    if told:
+        return str(told[0].message).partition("(Triggered")[0].strip().rstrip(".")
+    return "no NVIDIA GPU with its driver was found"
 
 
 def choose_dtype(device: torch.device) -> torch.dtype:

@@ -8,6 +8,7 @@ decoded before the second backbone forward starts. It leaves out microphones, th
 import dataclasses
 import math
 import time
+import traceback
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -17,9 +18,9 @@ import numpy.typing as npt
 import torch
 
 from engine.cancel import CancelToken
-from engine.chat_template import PlacedSpeech, placed_speech, prompt_ids
-from engine.conversation import Conversation, Role, Speech, SpeechEmbeddings, Turn
-from engine.errors import OutOfMemory, RequestError
+from engine.chat_template import PlacedSpeech, placed_speech, prompt_ids, turn_ids
+from engine.conversation import Conversation, Speech, SpeechEmbeddings, Turn
+from engine.errors import EngineError, OutOfMemory, RequestError
 from engine.events import (
     AudioChunk,
     EndReason,
@@ -29,8 +30,10 @@ from engine.events import (
     TextDelta,
     TimingsMs,
 )
+from engine.fit import Precision, context_limit, shorter_context
 from engine.generate import DecodeState, generate
 from engine.interleave import AudioGroup, Deinterleaver, Text
+from engine.machine import memory_of
 from engine.models.decoder import Decoder
 from engine.modes import InferenceMode, Step
 from engine.requests import ReplyRequest, Task
@@ -42,7 +45,7 @@ from engine.speech.tokenizer import SpeechTokenizer
 from engine.text_tokenizer import TextTokenizer
 from engine.utterance import Utterance
 
-# A prompt may fill the positions of the model up to this share of them; the reply needs the rest.
+# A prompt may fill the context but for this share of it, which the reply needs.
 _REPLY_SHARE = 4
 # One audio token; a shorter question is padded with silence to one.
 _SHORTEST_QUESTION_S = 0.08
@@ -50,6 +53,8 @@ _SHORTEST_QUESTION_S = 0.08
 # even where every token is one byte of a Chinese character.
 _TRANSCRIPT_BASE_TOKENS = 32
 _TRANSCRIPT_TOKENS_PER_S = 32
+# How torch and CUDA's libraries say, beside ``torch.OutOfMemoryError``, that memory is full.
+_FULL_MEMORY_SIGNS = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
 
 
 class SpeechEngine:
@@ -57,6 +62,9 @@ class SpeechEngine:
 
     What a reply needs of the past stands in its request; the engine only remembers what its
     networks computed for the last answer, and uses it again as far as the next prompt begins alike.
+    Prompt and reply together never hold more than ``context_limit`` tokens: where a conversation is
+    longer, its oldest exchanges are left out. Where memory runs out, what was computed is forgotten
+    and the limit becomes lower, so that the next question can be answered.
     """
 
     def __init__(
@@ -67,6 +75,7 @@ class SpeechEngine:
         speech_decoder: SpeechDecoder,
         default_params: SamplingParams | None = None,
         clock: Callable[[], float] = time.monotonic,
+        context_limit: int | None = None,
     ) -> None:
         self.lm = lm
         self.text_tokenizer = text_tokenizer
@@ -74,7 +83,9 @@ class SpeechEngine:
         self.speech_decoder = speech_decoder
         self.default_params = default_params or SamplingParams()
         self._clock = clock
-        self._state = DecodeState(lm)
+        positions = lm.config.max_position_embeddings
+        self.context_limit = positions if context_limit is None else min(context_limit, positions)
+        self._state = self._new_state()
 
     @classmethod
     def load(
@@ -84,16 +95,25 @@ class SpeechEngine:
         dtype: torch.dtype | None = None,
         threads: int | None = None,
     ) -> "SpeechEngine":
-        """The engine of a model folder; a fault in the folder is a ``CheckpointError``."""
+        """The engine of a model folder; a fault in the folder is a ``CheckpointError``.
+
+        Raises ``OutOfMemory`` where the model does not fit. The context is bounded by the memory
+        that is free when the model is loaded.
+        """
         from engine.loading import load_components
 
         if threads is not None:
             torch.set_num_threads(threads)
-        return cls(*load_components(Path(folder), device, dtype))
+        with _full_memory_told("the model does not fit into the memory that is free here"):
+            components = load_components(Path(folder), device, dtype)
+        lm = components[0]
+        precision = Precision.FP32 if lm.dtype == torch.float32 else Precision.BF16
+        _, free = memory_of(lm.device)
+        return cls(*components, context_limit=context_limit(lm.config, precision, free))
 
     def forget(self) -> None:
         """Drops what was computed for the last prompt, and frees its memory."""
-        self._state = DecodeState(self.lm)
+        self._state = self._new_state()
 
     def warmup(self) -> None:
         """Runs every part once, so that the first reply is as fast as the next."""
@@ -120,15 +140,14 @@ class SpeechEngine:
         Raises ``RequestError`` for a question it cannot take and ``OutOfMemory`` where the device
         has no room. ``cancel`` is asked between tokens and between decoder blocks.
         """
-        with _memory_errors():
+        with self._recovers():
             yield from self._respond(request, cancel or CancelToken())
 
     @torch.inference_mode()
     def encode(self, question: Utterance) -> Speech:
         """A spoken question as the model takes it, for ``ReplyRequest.question_codes``."""
-        with _memory_errors():
-            heard = self.speech_tokenizer.encode(_padded(question), question.sample_rate)
-        return heard if isinstance(heard, SpeechEmbeddings) else tuple(heard)
+        with self._recovers():
+            return self._encode(question)
 
     def transcribe(
         self,
@@ -147,7 +166,7 @@ class SpeechEngine:
         if isinstance(encoder, SpeechEncoder) and encoder.can_transcribe:
             if cancel is not None and cancel.is_cancelled:
                 return ""
-            with _memory_errors():
+            with self._recovers():
                 return encoder.transcribe(_padded(question), sample_rate)
         longest = _TRANSCRIPT_BASE_TOKENS + math.ceil(
             _TRANSCRIPT_TOKENS_PER_S * question.duration_s
@@ -184,7 +203,9 @@ class SpeechEngine:
         reply = _Reply(self, request.turn_id)
         reply.question = self._speech_of(request)
         reply.stamp("encode")
-        ids, speech, params = self._prompt(request, reply.question)
+        conversation, ids, params = self._prompt(request, reply.question)
+        reply.context_limit, reply.n_prompt_tokens = self.context_limit, len(ids)
+        reply.n_forgotten = conversation.n_forgotten
         vocabulary = self.text_tokenizer.vocabulary
         schedule = request.mode.schedule(self.lm.config.depth)
         steps = generate(
@@ -195,7 +216,7 @@ class SpeechEngine:
             cancel,
             vocabulary.eos_ids,
             state=self._state_for(request),
-            speech=speech,
+            speech=self._placed_speech(ids, conversation),
         )
         stopped = False
         with closing(steps):
@@ -220,35 +241,81 @@ class SpeechEngine:
             return ()
         if request.question_codes is not None:
             return request.question_codes
-        return self.encode(request.question)
+        return self._encode(request.question)
+
+    def _encode(self, question: Utterance) -> Speech:
+        heard = self.speech_tokenizer.encode(_padded(question), question.sample_rate)
+        return heard if isinstance(heard, SpeechEmbeddings) else tuple(heard)
 
     def _state_for(self, request: ReplyRequest) -> DecodeState:
         """What is remembered of the conversation, which other tasks leave as it is."""
-        return self._state if request.task is Task.ANSWER else DecodeState(self.lm)
+        return self._state if request.task is Task.ANSWER else self._new_state()
+
+    def _new_state(self) -> DecodeState:
+        return DecodeState(self.lm, limit=self.context_limit)
 
     def _prompt(
         self, request: ReplyRequest, question: Speech
-    ) -> tuple[list[int], tuple[PlacedSpeech, ...], SamplingParams]:
-        """The prompt, without the oldest turns where it would be too long, and what may follow."""
-        positions = self.lm.config.max_position_embeddings
-        room = positions - min(request.params.max_new_tokens, positions // _REPLY_SHARE)
-        conversation = request.conversation.with_turn(request.question_turn(question))
-        ids = prompt_ids(conversation, self.text_tokenizer)
-        while len(ids) > room and (shorter := _without_oldest(conversation)) is not None:
-            conversation = shorter
-            ids = prompt_ids(conversation, self.text_tokenizer)
+    ) -> tuple[Conversation, list[int], SamplingParams]:
+        """What is asked, without the oldest exchanges where there is no room for them.
+
+        Also its ids, and how the reply may be drawn.
+        """
+        limit = self.context_limit
+        room = limit - min(request.params.max_new_tokens, limit // _REPLY_SHARE)
+        asked = request.question_turn(question)
+        conversation = request.conversation
+        ids = prompt_ids(conversation.with_turn(asked), self.text_tokenizer)
+        if len(ids) > room:
+            n_before = sum(map(self._n_ids, conversation.turns))
+            conversation = conversation.recent(room - len(ids) + n_before, self._n_ids)
+            ids = prompt_ids(conversation.with_turn(asked), self.text_tokenizer)
+        if len(ids) > room:
+            conversation = conversation.forgetting(conversation.n_exchanges)
+            ids = prompt_ids(conversation.with_turn(asked), self.text_tokenizer)
         if len(ids) > room:
             rate = "16.7" if self.text_tokenizer.vocabulary.plus else "12.5"
             raise RequestError(
                 f"the question is too long for this model: it takes {len(ids)} tokens "
                 f"of {room} ({rate} for each second of speech)"
             )
+        n_new = min(request.params.max_new_tokens, limit - len(ids))
+        params = dataclasses.replace(request.params, max_new_tokens=n_new)
+        return conversation.with_turn(asked), ids, params
+
+    def _n_ids(self, turn: Turn) -> int:
+        return len(turn_ids(turn, self.text_tokenizer))
+
+    def _placed_speech(
+        self, ids: list[int], conversation: Conversation
+    ) -> tuple[PlacedSpeech, ...]:
+        """Where embeddings take the place of ids (Plus)."""
         speech = placed_speech(ids, conversation, self.text_tokenizer.vocabulary)
         width = self.lm.config.hidden_size
         if any(placed.embeddings.rows.shape[1] != width for placed in speech):
             raise RequestError("the conversation's speech was encoded by another model")
-        limit = min(request.params.max_new_tokens, positions - len(ids))
-        return ids, speech, dataclasses.replace(request.params, max_new_tokens=limit)
+        return speech
+
+    @contextmanager
+    def _recovers(self) -> Iterator[None]:
+        """Leaves the engine fit for the next question, whatever happens inside.
+
+        A forward that broke off has written to some layers only, so nothing that was computed can
+        be used again.
+        """
+        try:
+            with _full_memory_told("the memory is full"):
+                yield
+        except OutOfMemory:
+            self.context_limit = shorter_context(self.context_limit, self._state.cache.capacity)
+            self.forget()
+            torch.cuda.empty_cache()
+            raise
+        except EngineError:
+            raise
+        except Exception:
+            self.forget()
+            raise
 
 
 class _Reply:
@@ -257,6 +324,7 @@ class _Reply:
     def __init__(self, engine: SpeechEngine, turn_id: int) -> None:
         self.n_tokens = 0
         self.question: Speech = ()
+        self.context_limit = self.n_prompt_tokens = self.n_forgotten = 0
         self._turn_id = turn_id
         self._clock = engine._clock
         self._started = self._clock()
@@ -321,6 +389,9 @@ class _Reply:
                 text="".join(self._text),
                 audio_codes=tuple(self._codes),
                 question_codes=codes,
+                n_context_tokens=self.n_prompt_tokens + self.n_tokens,
+                context_limit=self.context_limit,
+                n_forgotten=self.n_forgotten,
             ),
             embeddings,
         )
@@ -362,30 +433,18 @@ def _padded(question: Utterance) -> npt.NDArray[np.float32]:
     return np.pad(question.samples, (0, max(0, shortest - len(question.samples))))
 
 
-def _without_oldest(conversation: Conversation) -> Conversation | None:
-    """The conversation without its oldest question and answer; None where only the last is left."""
-    system: tuple[Turn, ...] = conversation.turns[:1]
-    rest = conversation.turns[1:]
-    if system[0].role is not Role.SYSTEM:
-        system, rest = (), conversation.turns
-    if len(rest) <= 1:
-        return None
-    rest = rest[1:]
-    while rest[0].role is Role.ASSISTANT:
-        rest = rest[1:]
-    return Conversation((*system, *rest))
-
-
 @contextmanager
-def _memory_errors() -> Iterator[None]:
-    """Turns torch's out-of-memory errors into ours."""
+def _full_memory_told(what: str) -> Iterator[None]:
+    """Turns the ways in which memory runs out into ``OutOfMemory`` with advice after ``what``."""
     try:
         yield
-    except torch.OutOfMemoryError as error:
-        raise OutOfMemory(
-            "the device has no memory left: ask less at once, or use the cpu"
-        ) from error
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "can't allocate memory" not in str(error):
+        is_gpu = isinstance(error, torch.OutOfMemoryError) or "CU" in str(error)
+        is_full = isinstance(error, torch.OutOfMemoryError | MemoryError)
+        if not is_full and not any(sign in str(error) for sign in _FULL_MEMORY_SIGNS):
             raise
-        raise OutOfMemory("this machine has no memory left for this request") from error
+        advice = "close other programs, or choose a smaller model"
+        if is_gpu:
+            advice = "close other programs that use the GPU, choose a smaller model, or use the cpu"
+        traceback.clear_frames(error.__traceback__)  # they hold on to what was computed
+        raise OutOfMemory(f"{what}: {advice}") from error

@@ -50,6 +50,10 @@ class ReplyStats:
     ``question_codes`` are the audio tokens of the question; it has none in the Plus variant.
     ``n_drafts`` counts the drafts that a verified reply had checked, and ``n_drafts_accepted``
     those among its tokens; in other modes there are none.
+
+    ``n_context_tokens`` counts prompt and reply together, of the ``context_limit`` there is room
+    for; zero where that is not known. ``n_forgotten`` counts the earlier exchanges that the reply
+    was made without, because they had no room in the prompt or were left out before.
     """
 
     timings_ms: TimingsMs
@@ -62,6 +66,9 @@ class ReplyStats:
     question_codes: tuple[int, ...] = ()
     n_drafts: int = 0
     n_drafts_accepted: int = 0
+    n_context_tokens: int = 0
+    context_limit: int = 0
+    n_forgotten: int = 0
 
 
 @dataclass(frozen=True, slots=True)

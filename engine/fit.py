@@ -31,6 +31,10 @@ _CPU_RUNTIME = GIB // 2
 _SPEECH_ACTIVATIONS = GIB * 2 // 5
 # Beside a GPU the machine holds the program and one weight on its way to the device.
 _HOST_RUNTIME = 2 * GIB
+# A conversation may take this share of what the loaded model leaves free; but it is always given
+# room for a question of a minute with its answer.
+_CONTEXT_SHARE = 0.5
+_SHORTEST_CONTEXT = 2048
 # A fuller memory leaves no room for what other programs take now and then.
 _TIGHT_SHARE = 0.92
 # In the released rhythm 4 text and 10 audio ids, of which 8 sound, make 0.64 s of speech.
@@ -157,6 +161,24 @@ def kv_cache_bytes(config: ModelConfig, precision: Precision, n_tokens: int) -> 
     keys_values = 2 * config.num_key_value_heads * config.head_dim * config.num_hidden_layers
     states = config.depth * config.hidden_size
     return precision.compute_bytes * (keys_values + states) * n_tokens
+
+
+def context_limit(config: ModelConfig, precision: Precision, free: int) -> int:
+    """Tokens of prompt and reply that a conversation may hold beside a model that is loaded.
+
+    Never more than the model has positions, nor than room was counted for. ``free`` are the bytes
+    its device has left, zero where nobody knows.
+    """
+    longest = min(config.max_position_embeddings, CONTEXT_TOKENS)
+    if not free:
+        return longest
+    affordable = int(_CONTEXT_SHARE * free) // kv_cache_bytes(config, precision, 1)
+    return min(longest, max(_SHORTEST_CONTEXT, affordable))
+
+
+def shorter_context(limit: int, n_held: int) -> int:
+    """The limit after memory ran out while ``n_held`` tokens had room: half of those."""
+    return min(limit, max(_SHORTEST_CONTEXT, n_held // 2))
 
 
 def activation_bytes(config: ModelConfig, precision: Precision) -> int:

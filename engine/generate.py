@@ -29,12 +29,14 @@ class DecodeState:
     """All tokens of a conversation so far and what the networks remember of them.
 
     It belongs to the thread that generates. ``truncate`` takes it back to a prefix, so that a later
-    turn continues from there.
+    turn continues from there. It never holds more than ``limit`` tokens, nor more than the model
+    has positions.
     """
 
-    def __init__(self, decoder: Decoder, capacity: int = 256) -> None:
+    def __init__(self, decoder: Decoder, capacity: int = 256, limit: int | None = None) -> None:
         config = decoder.config
-        self._limit = config.max_position_embeddings
+        positions = config.max_position_embeddings
+        self._limit = positions if limit is None else min(limit, positions)
         capacity = min(capacity, self._limit)
         self.cache = KVCache(config, capacity, dtype=decoder.dtype, device=decoder.device)
         self._n_tokens = 0
@@ -95,11 +97,16 @@ class DecodeState:
         self._speech = tuple(speech)
 
     def reserve(self, capacity: int) -> None:
-        """Makes room for ``capacity`` tokens in all."""
+        """Makes room for ``capacity`` tokens in all.
+
+        It grows to twice its size at least, so that a long talk moves to new memory a few times in
+        all. Raises ``RequestError`` past the limit.
+        """
         if capacity > self._limit:
             raise RequestError(f"the conversation is longer than {self._limit} tokens")
         if capacity <= self.cache.capacity:
             return
+        capacity = min(self._limit, max(capacity, 2 * self.cache.capacity))
         self.cache.grow(capacity)
         self._ids = _grown(self._ids, capacity)
         self._states = [_grown(states, capacity) for states in self._states]

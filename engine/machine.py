@@ -46,8 +46,6 @@ def machine_with(device: str, measures: bool = True) -> Machine:
     gpu = known_gpu(device)
     if gpu is not None:
         return Machine(gpu, True, False, gpu.memory, ram, free_ram)
-    import torch
-
     from engine.device import choose_device, processor_name
 
     try:
@@ -55,10 +53,7 @@ def machine_with(device: str, measures: bool = True) -> Machine:
     except RequestError as error:
         raise RequestError(f"{error}; or name a GPU, such as 'RTX 4090'") from error
     name = processor_name(found)
-    if found.type == "cuda":
-        free, total = torch.cuda.mem_get_info(found)
-    else:
-        free, total = free_ram, ram
+    total, free = memory_of(found) if found.type == "cuda" else (ram, free_ram)
     if measures:
         bandwidth = copy_bandwidth(found)
     else:
@@ -66,6 +61,16 @@ def machine_with(device: str, measures: bool = True) -> Machine:
         bandwidth = 0.0 if listed is None else listed.bandwidth
     processor = Processor(name, total, bandwidth)
     return Machine(processor, found.type == "cuda", measures, free, ram, free_ram)
+
+
+def memory_of(device: "torch.device") -> tuple[int, int]:
+    """Bytes of memory of a device, and those that are free; zeros where nobody says."""
+    if device.type != "cuda":
+        return memory_of_this_machine()
+    import torch
+
+    free, total = torch.cuda.mem_get_info(device)
+    return total, free
 
 
 def copy_bandwidth(device: "torch.device") -> float:

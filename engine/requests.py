@@ -52,7 +52,9 @@ class ReplyRequest:
         return tts_turn(text) if self.task is Task.SAY else Turn(Role.USER, text)
 
     def continued(self, ended: ReplyEnded) -> Conversation:
-        """The conversation with this question and the reply it got."""
+        """The conversation with this question and the reply it got, without what had no room."""
         question = self.question_turn(ended.question_speech)
         answer = Turn(Role.ASSISTANT, ended.stats.text, ended.stats.audio_codes)
-        return self.conversation.with_turn(question).with_turn(answer)
+        n_newly_forgotten = ended.stats.n_forgotten - self.conversation.n_forgotten
+        remembered = self.conversation.forgetting(n_newly_forgotten)
+        return remembered.with_turn(question).with_turn(answer)

@@ -89,6 +89,9 @@ CHINESE = Strings(
         turn_name="第 {number} 轮。你：{question} Parley：{answer}",
         to_first_sound="{ms} 毫秒",
         to_latest="转到最新一轮",
+        forgotten="更早的轮次已不在对话之中",
+        forgotten_hint="仍可阅读，但下一个回答不再参考这些轮次。",
+        sound_gone="声音已不再保留",
     ),
     latency=LatencyStrings(
         name="延迟",
@@ -107,6 +110,9 @@ CHINESE = Strings(
         underruns_hint="回答期间扬声器没有声音可放的次数。",
         drafts_accepted="草稿通过率",
         drafts_accepted_hint="在校验模式下：MCTP 模块的词元中，主模型也会这样说的比例。",
+        context="上下文",
+        context_hint="模型所记住的对话已占用多少：约 {used} / {limit} 个词元。"
+        "占满时，最早的轮次会被移出。",
         percentiles="{mode} p50 / p95（{n}）",
         percentiles_hint="从说完到听见，括号内为语音轮数：一半的轮次、百分之九十五的轮次不慢于此。",
         no_percentiles="{mode} p50 / p95",
@@ -324,6 +330,7 @@ CHINESE = Strings(
         history_newer="保存的对话来自更新版本的 Parley，已新建列表。",
         kept_as="旧文件保存为 {path}。",
         saved_as="已保存为 {path}。",
+        sounds_missing="其中缺少较早的 {n} 轮的声音：历史记录关闭时，只保留最近十分钟的声音。",
         could_not_save="没有保存：{message}",
         update_found="Parley {version} 已发布，你使用的是 {own}。",
         update_page="打开发布页面",

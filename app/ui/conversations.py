@@ -8,6 +8,7 @@ from collections.abc import Callable
 from PySide6.QtCore import QObject, Signal
 
 from app.errors import AppError
+from app.kept_turn import KeptTurn, SoundPlace
 from app.ui.history_panel import HistoryPanel
 from app.ui.notice_area import Severity
 from app.ui.ports import History
@@ -65,6 +66,19 @@ class Conversations(QObject):
             return
         self._transcript.show_turns(turns)
         self.changed.emit()
+
+    def with_sound(self, kept: KeptTurn) -> KeptTurn | None:
+        """The turn with its sound at hand; None where that cannot be read, which the user is told.
+
+        Where nobody has the sound any more, the turn as it is.
+        """
+        if kept.place is not SoundPlace.HISTORY:
+            return kept
+        try:
+            return kept.with_sound(*self._history.sounds(kept.record.turn_id))
+        except AppError as error:
+            self._tell(Severity.ERROR, str(error))
+            return None
 
     def delete(self, conversation_id: int) -> None:
         """A kept conversation, for good."""

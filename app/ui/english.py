@@ -90,6 +90,9 @@ ENGLISH = Strings(
         turn_name="Turn {number}. You: {question} Parley: {answer}",
         to_first_sound="{ms} ms",
         to_latest="Go to the latest turn",
+        forgotten="Earlier turns are no longer part of the conversation",
+        forgotten_hint="You can still read them, but the next answer is made without them.",
+        sound_gone="sound no longer kept",
     ),
     latency=LatencyStrings(
         name="Latency",
@@ -111,6 +114,9 @@ ENGLISH = Strings(
         drafts_accepted="drafts accepted",
         drafts_accepted_hint="In Verified mode: how many tokens of the MCTP modules the main model "
         "would have said too.",
+        context="context",
+        context_hint="How much of what the model remembers of the conversation is full: about "
+        "{used} of {limit} tokens. When it is full, the oldest turns leave it.",
         percentiles="{mode} p50 / p95 ({n})",
         percentiles_hint="Mouth to ear, over the number of spoken turns in brackets: half of them, "
         "and 95 in 100, were at least this fast.",
@@ -352,6 +358,8 @@ ENGLISH = Strings(
         "was begun.",
         kept_as="The old file is kept as {path}.",
         saved_as="Saved as {path}.",
+        sounds_missing="It lacks the sound of {n} earlier turns: while history is off, only the "
+        "last ten minutes of sound are kept.",
         could_not_save="Not saved: {message}",
         update_found="Parley {version} is there; you have {own}.",
         update_page="Open its page",

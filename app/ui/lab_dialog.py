@@ -26,7 +26,7 @@ from PySide6.QtWidgets import (
 )
 
 from app import paths
-from app.kept_turn import KeptTurn, Side
+from app.kept_turn import KeptTurn, Side, SoundPlace
 from app.lab.result import LabResult
 from app.ui.ask import Questions
 from app.ui.lab_results import LabResults
@@ -160,7 +160,7 @@ class LabDialog(QDialog):
         spoken = [
             (number, kept)
             for number, kept in enumerate(turns, start=1)
-            if kept.has_sound(Side.QUESTION)
+            if kept.place is SoundPlace.MEMORY and kept.has_sound(Side.QUESTION)
         ]
         for place, (number, kept) in enumerate(reversed(spoken[-_SHOWN_TURNS:])):
             label = words.question_of_turn if place else words.last_question

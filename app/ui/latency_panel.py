@@ -20,6 +20,7 @@ from app.ui.theme import GRID, Look
 from app.ui.transcript import COLUMN_WIDTH
 from app.ui.translations import Strings
 from app.ui.wrapping_frame import WrappingFrame
+from app.ui_events import ContextChanged
 from engine.events import acceptance_rate
 from engine.modes import InferenceMode
 
@@ -100,7 +101,8 @@ class LatencyPanel(WrappingFrame):
         self._mouth_to_ear, self._model_only = _Figure(), _Figure()
         self._tokens, self._factor = _Figure(), _Figure()
         self._underruns, self._percentiles = _Figure(), _Figure()
-        self._drafts = _Figure()
+        self._drafts, self._context = _Figure(), _Figure()
+        self._context_changed: ContextChanged | None = None
         self._bar = StageBar(strings.latency, look.colours)
         self._legend = [_Legend(stage) for stage in Stage]
         self._of_modes = {mode: _Figure() for mode in InferenceMode}
@@ -124,7 +126,7 @@ class LatencyPanel(WrappingFrame):
         figures = FlowLayout(None, 2 * GRID, GRID)
         for figure in (
             *(self._mouth_to_ear, self._model_only, self._tokens, self._factor),
-            *(self._underruns, self._drafts, self._percentiles),
+            *(self._underruns, self._drafts, self._context, self._percentiles),
         ):
             figures.addWidget(figure)
         top = QHBoxLayout()
@@ -160,6 +162,11 @@ class LatencyPanel(WrappingFrame):
         return None if self._drafts.isHidden() else self._drafts.value
 
     @property
+    def context(self) -> str | None:
+        """How full the context is; None while that is not known."""
+        return None if self._context.isHidden() else self._context.value
+
+    @property
     def by_mode(self) -> dict[InferenceMode, str]:
         """The percentiles of every mode."""
         return {mode: figure.value for mode, figure in self._of_modes.items()}
@@ -174,6 +181,11 @@ class LatencyPanel(WrappingFrame):
         """Shows how the modes do; ``mode`` is the one in use."""
         self._mode = mode
         self._summaries = summaries
+        self._fill()
+
+    def show_context(self, context: ContextChanged) -> None:
+        """Shows how much of what can be remembered of the conversation is full."""
+        self._context_changed = context
         self._fill()
 
     def _fill(self) -> None:
@@ -198,6 +210,12 @@ class LatencyPanel(WrappingFrame):
         accepted = acceptance_rate((stats,)) if stats is not None else None
         self._drafts.setVisible(accepted is not None)
         self._drafts.show_value(None if accepted is None else f"{accepted:.0%}")
+        context = self._context_changed
+        self._context.setVisible(context is not None)
+        if context is not None:
+            hint = words.context_hint.format(used=context.n_tokens, limit=context.limit)
+            self._context.name(words.context, hint)
+            self._context.show_value(f"{context.n_tokens / context.limit:.0%}")
         self._bar.show_stages(stages)
         for name, entry in zip(words.stages, self._legend, strict=True):
             ms = times.get(entry.stage)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
@@ -30,9 +29,9 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
 )
 
-from app import latency
 from app.errors import AppError
 from app.kept_turn import KeptTurn, Side
+from app.session_times import SessionTimes
 from app.set_aside import StoreNotice
 from app.settings import Settings, TalkMode, Theme
 from app.turn_record import Stamps
@@ -76,6 +75,7 @@ from app.ui.update_notice import tell_update
 from app.ui_commands import Command, Replay, Send, SetModel, Stop
 from app.ui_events import (
     AnswerText,
+    ContextChanged,
     DeviceNotice,
     DevicesChanged,
     EngineReady,
@@ -103,14 +103,6 @@ _SCREEN_SHARE = 0.92
 _LEAST_CONVERSATION = 22 * GRID
 
 
-@dataclass(frozen=True, slots=True)
-class _Timed:
-    """What one turn of this session adds to the percentiles."""
-
-    mode: InferenceMode
-    stamps: Stamps
-
-
 class MainWindow(QMainWindow):
     """The window of the program; ``apply`` is the only way in for what happens elsewhere."""
 
@@ -129,14 +121,21 @@ class MainWindow(QMainWindow):
         self._strings = strings_for(settings.look.language, QLocale.system().name())
         self._platform_font = QFontDatabase.systemFont(QFontDatabase.SystemFont.GeneralFont)
         self._look = dress(settings.look, self._platform_font)
-        self._session: list[_Timed] = []
+        self._session = SessionTimes()
         self._devices = DevicesChanged((), ())
         self._model = self._loading = settings.model.model
         self._settings_dialog: SettingsDialog | None = None
         self._make_parts()
         self._lay_out()
         self._connect()
-        self._saver = Saver(self, ports.files, self._questions, self.notices.tell, self._strings)
+        self._saver = Saver(
+            self,
+            ports.files,
+            self._questions,
+            self.notices.tell,
+            lambda kept: self._talks.with_sound(kept),
+            self._strings,
+        )
         self._tools = ToolDialogs(
             self,
             ports,
@@ -170,7 +169,7 @@ class MainWindow(QMainWindow):
         self.latency = LatencyPanel(look, strings)
         self.notices = NoticeArea(look, strings)
         self.empty = EmptyView(look, strings)
-        self.transcript = Transcript(look, strings)
+        self.transcript = Transcript(look, strings, self._ports.history.keeps_sound)
         self.dock = TalkDock(self._post, settings.keys, settings.turns.talk_mode, look, strings)
         self.history = HistoryPanel(look, strings)
         self._parts = (
@@ -276,11 +275,13 @@ class MainWindow(QMainWindow):
                     view.set_stamps(stamps)
                     self._show_turn(self.transcript.current)
             case TurnFinished(record):
-                self._session.append(_Timed(record.mode, record.stamps))
-                if view := self.transcript.view(record.turn_id):
-                    view.finish(KeptTurn.of(record))
+                self._session.add(record)
+                self.transcript.finish(record.turn_id, KeptTurn.of(record))
                 self._show_turn(self.transcript.current)
                 self._show_percentiles()
+            case ContextChanged():
+                self.transcript.show_context(event)
+                self.latency.show_context(event)
             case TurnWithdrawn(turn_id):
                 self.transcript.withdraw(turn_id)
                 self._show_conversation()
@@ -321,7 +322,7 @@ class MainWindow(QMainWindow):
 
     def _show_percentiles(self) -> None:
         is_kept = self._settings.privacy.keep_history
-        found = self._ports.history.summaries() if is_kept else latency.summaries(self._session)
+        found = self._ports.history.summaries() if is_kept else self._session.summaries()
         self.latency.show_mode(self._settings.model.mode, found)
 
     def _show_conversation(self) -> None:
@@ -441,7 +442,8 @@ class MainWindow(QMainWindow):
     # Turns and lab
 
     def _replay(self, kept: KeptTurn, side: Side) -> None:
-        self._post(Replay(*kept.sound(side)))
+        if (found := self._talks.with_sound(kept)) is not None:
+            self._post(Replay(*found.sound(side)))
 
     def open_lab(self) -> None:
         """Opens the mode lab."""

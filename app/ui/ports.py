@@ -84,6 +84,12 @@ class History(Protocol):
     def open(self, conversation_id: int) -> Sequence[KeptTurn]:
         """The turns of one, which the dialogue then goes on with."""
 
+    def keeps_sound(self, turn_id: int) -> bool:
+        """Whether the sound of a turn in the window is among what is kept."""
+
+    def sounds(self, turn_id: int) -> tuple[bytes, bytes]:
+        """The question and the answer of such a turn, as FLAC; an ``AppError`` if it is gone."""
+
     def current(self) -> int | None:
         """The one that finished turns are added to; None where nothing is kept."""
 

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 
 class Saver:
-    """Asks for a path, writes there, tells the outcome."""
+    """Asks for a path, writes there, tells the outcome.
+
+    ``with_sound`` gives a turn its sound back, or tells why it cannot and gives None.
+    """
 
     def __init__(
         self,
@@ -32,19 +35,24 @@ class Saver:
         files: Files,
         questions: Questions,
         tell: Callable[[Severity, str], None],
+        with_sound: Callable[[KeptTurn], KeptTurn | None],
         strings: Strings,
     ) -> None:
         self._parent = parent
         self._files = files
         self._questions = questions
         self._tell = tell
+        self._with_sound = with_sound
         self.strings = strings
 
     def save_sound(self, kept: KeptTurn, side: Side) -> None:
         """One side of a turn as WAV."""
         words = self.strings.conversation
         title = words.save_question if side is Side.QUESTION else words.save_answer
-        samples, sample_rate = kept.sound(side)
+        found = self._with_sound(kept)
+        if found is None:
+            return
+        samples, sample_rate = found.sound(side)
         self._write(
             title,
             f"{_stamp(kept.record.started_at)}-{side.value}.wav",
@@ -52,14 +60,23 @@ class Saver:
         )
 
     def export(self, turns: Sequence[KeptTurn], form: ExportFormat) -> None:
-        """The whole conversation."""
+        """The whole conversation; tells of turns whose sound nobody has any more."""
         if not turns:
             self._tell(Severity.INFORMATION, self.strings.history.export_empty)
             return
         name = f"{_stamp(turns[0].record.started_at)}.{form.value}"
-        records = [kept.restored() for kept in turns]
+        n_lost = 0
+        if form is ExportFormat.SOUND:
+            n_lost = sum(kept.has_lost_sound for kept in turns)
+            found = [self._with_sound(kept) for kept in turns]
+            records = [kept.restored() for kept in found if kept is not None]
+        else:
+            records = [kept.record for kept in turns]
         self._write(
-            self.strings.history.export, name, lambda path: self._files.export(records, form, path)
+            self.strings.history.export,
+            name,
+            lambda path: self._files.export(records, form, path),
+            n_lost,
         )
 
     def export_lab(self, result: LabResult, form: LabFormat, parent: QWidget) -> str | None:
@@ -76,7 +93,9 @@ class Saver:
             return self.strings.notices.could_not_save.format(message=error)
         return self.strings.notices.saved_as.format(path=path)
 
-    def _write(self, title: str, suggested: str, write: Callable[[Path], None]) -> None:
+    def _write(
+        self, title: str, suggested: str, write: Callable[[Path], None], n_lost: int = 0
+    ) -> None:
         title = title.removesuffix("...")
         path = self._questions.save_path(self._parent, title, f"parley-{suggested}")
         if path is None:
@@ -87,7 +106,10 @@ class Saver:
         except AppError as error:
             self._tell(Severity.ERROR, words.could_not_save.format(message=error))
         else:
-            self._tell(Severity.INFORMATION, words.saved_as.format(path=path))
+            told = [words.saved_as.format(path=path)]
+            if n_lost:
+                told.append(words.sounds_missing.format(n=n_lost))
+            self._tell(Severity.WARNING if n_lost else Severity.INFORMATION, " ".join(told))
 
 
 def _stamp(moment: datetime) -> str:

@@ -3,19 +3,22 @@
 The gui thread's. Turns are known by the ``turn_id`` of their events.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QScrollArea, QToolButton, QWidget
 
-from app.kept_turn import KeptTurn
+from app.kept_turn import KeptTurn, SoundPlace
+from app.sound_shelf import LONGEST_SOUND_S, SoundShelf
 from app.turn_record import Origin
+from app.ui.forgotten_line import ForgottenLine
 from app.ui.icons import Icon, icon
 from app.ui.stylesheet import Kind, mark
 from app.ui.theme import GRID, Look
 from app.ui.translations import Strings
 from app.ui.turn_view import TurnView
+from app.ui_events import ContextChanged
 
 COLUMN_WIDTH = 92 * GRID
 """The widest a line of the conversation gets; wider ones are hard to read."""
@@ -25,13 +28,17 @@ _BUTTON = 5 * GRID
 
 
 class _Column(QWidget):
-    """Holds the turns at the heights they ask for."""
+    """Holds the turns at the heights they ask for, and ``line`` below the forgotten ones."""
 
-    def __init__(self) -> None:
+    def __init__(self, line: ForgottenLine) -> None:
         super().__init__()
         self.views: list[TurnView] = []
         self._heights: list[int] = []
         self.outer_width = 0
+        self._line = line
+        self._n_forgotten = 0
+        line.setParent(self)
+        line.hide()
         mark(self, Kind.PAGE)
 
     def add(self, view: TurnView) -> None:
@@ -48,7 +55,23 @@ class _Column(QWidget):
         del self.views[index], self._heights[index]
         view.hide()
         view.deleteLater()
+        if index < self._n_forgotten:
+            self.forget(self._n_forgotten - 1)
         self._stack(index)
+
+    @property
+    def n_forgotten(self) -> int:
+        """How many turns stand above the line; 0 where there is none."""
+        return self._n_forgotten
+
+    def forget(self, n_turns: int) -> None:
+        """Puts the line below the first ``n_turns``."""
+        if n_turns == self._n_forgotten:
+            return
+        first = min(n_turns, self._n_forgotten)
+        self._n_forgotten = n_turns
+        self._line.setVisible(n_turns > 0)
+        self._stack(first)
 
     def lay_out(self, index: int) -> None:
         """Gives one turn the height it needs; moves those after it only if that changed."""
@@ -79,26 +102,49 @@ class _Column(QWidget):
     def _stack(self, first: int) -> None:
         left, width = self._span()
         top = _SPACE if first == 0 else self.views[first - 1].geometry().bottom() + 1 + _SPACE
-        for view, height in zip(self.views[first:], self._heights[first:], strict=True):
-            view.setGeometry(left, top, width, height)
+        for index, height in enumerate(self._heights[first:], start=first):
+            top += self._place_line(index, left, top, width)
+            self.views[index].setGeometry(left, top, width, height)
             top += height + _SPACE
+        top += self._place_line(len(self.views), left, top, width)
         self.setFixedHeight(top)
+
+    def _place_line(self, index: int, left: int, top: int, width: int) -> int:
+        """Places the line if it belongs above turn ``index``; the room that takes."""
+        if not index or index != self._n_forgotten:
+            return 0
+        height = self._line.height_at(width)
+        self._line.setGeometry(left, top, width, height)
+        return height + _SPACE
 
 
 class Transcript(QScrollArea):
-    """The scrolled column; it follows the newest words unless the user has scrolled up."""
+    """The scrolled column; it follows the newest words unless the user has scrolled up.
+
+    Of the sound of finished turns it keeps the newest ``longest_sound_s``; ``keeps_sound`` says
+    whether that of an older turn is in the history.
+    """
 
     turn_chosen = Signal(object)  # TurnView
     replay_wanted = Signal(object, object)  # KeptTurn, Side
     save_wanted = Signal(object, object)  # KeptTurn, Side
 
-    def __init__(self, look: Look, strings: Strings) -> None:
+    def __init__(
+        self,
+        look: Look,
+        strings: Strings,
+        keeps_sound: Callable[[int], bool] = lambda turn_id: False,
+        longest_sound_s: float = LONGEST_SOUND_S,
+    ) -> None:
         super().__init__()
         self._look = look
         self._strings = strings
         self._by_id: dict[int, TurnView] = {}
         self._current: TurnView | None = None
-        self._column = _Column()
+        self._keeps_sound = keeps_sound
+        self._shelf = SoundShelf(longest_sound_s)
+        self._line = ForgottenLine(look, strings)
+        self._column = _Column(self._line)
         self._follows = True
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -141,8 +187,40 @@ class Transcript(QScrollArea):
         self.clear()
         for kept in turns:
             # Ids are unique while the program runs only; what is past gets ids of its own.
-            view = self.begin(-1 - len(self._column.views), kept.record.origin)
-            view.finish(kept)
+            turn_id = -1 - len(self._column.views)
+            self.begin(turn_id, kept.record.origin)
+            self.finish(turn_id, kept)
+
+    def finish(self, turn_id: int, kept: KeptTurn) -> None:
+        """A turn is over, and the sound of the oldest ones may have to go."""
+        view = self._by_id.get(turn_id)
+        if view is None:
+            return
+        if kept.place is not SoundPlace.MEMORY:
+            view.finish(kept.without_sound(kept.place))
+            return
+        view.finish(kept)
+        for oldest in self._shelf.put(turn_id, kept.sound_s):
+            is_kept = self._keeps_sound(oldest)
+            place = SoundPlace.HISTORY if is_kept else SoundPlace.NOWHERE
+            self._by_id[oldest].let_sound_go(place)
+
+    def show_context(self, context: ContextChanged) -> None:
+        """Draws the line between the turns that the next answer does not know and the others."""
+        views = self._column.views
+        first = self._by_id.get(context.first_turn_id) if context.first_turn_id else None
+        if not context.n_forgotten:
+            n_forgotten = 0
+        elif first is not None:
+            n_forgotten = views.index(first)
+        else:  # none is known but one that goes on
+            n_forgotten = sum(view.kept is not None for view in views)
+        self._column.forget(n_forgotten)
+
+    @property
+    def n_forgotten(self) -> int:
+        """How many turns stand above the line; 0 where there is none."""
+        return self._column.n_forgotten
 
     def view(self, turn_id: int) -> TurnView | None:
         """The turn with that id; None where it was taken out."""
@@ -151,6 +229,7 @@ class Transcript(QScrollArea):
     def withdraw(self, turn_id: int) -> None:
         """Takes a turn out that became part of the next one."""
         view = self._by_id.pop(turn_id, None)
+        self._shelf.drop(turn_id)
         if view is not None:
             self._column.remove(view)
             if self._current is view:
@@ -160,6 +239,7 @@ class Transcript(QScrollArea):
 
     def clear(self) -> None:
         """Takes out every turn."""
+        self._column.forget(0)
         for turn_id in list(self._by_id):
             self.withdraw(turn_id)
         self._follows = True
@@ -226,6 +306,7 @@ class Transcript(QScrollArea):
         """Takes over another theme or text size."""
         self._look = look
         self._to_latest.setIcon(icon(Icon.CHEVRON_DOWN, look.colours))
+        self._line.set_look(look)
         for view in self._column.views:
             view.set_look(look)
         for index in range(len(self._column.views)):
@@ -237,6 +318,7 @@ class Transcript(QScrollArea):
         self.setAccessibleName(strings.conversation.name)
         self._to_latest.setAccessibleName(strings.conversation.to_latest)
         self._to_latest.setToolTip(strings.conversation.to_latest)
+        self._line.retranslate(strings)
         for view in self._column.views:
             view.retranslate(strings)
         for index in range(len(self._column.views)):

@@ -92,6 +92,9 @@ class ConversationStrings:
     turn_name: str
     to_first_sound: str
     to_latest: str
+    forgotten: str
+    forgotten_hint: str
+    sound_gone: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,8 @@ class LatencyStrings:
     underruns_hint: str
     drafts_accepted: str
     drafts_accepted_hint: str
+    context: str
+    context_hint: str
     percentiles: str
     percentiles_hint: str
     no_percentiles: str
@@ -364,6 +369,7 @@ class NoticeStrings:
     history_newer: str
     kept_as: str
     saved_as: str
+    sounds_missing: str
     could_not_save: str
     update_found: str
     update_page: str

@@ -24,7 +24,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QToolButton, QWidget
 
 from app import latency
-from app.kept_turn import KeptTurn
+from app.kept_turn import KeptTurn, SoundPlace
 from app.turn_record import Origin, Outcome, Stamps, TurnRecord
 from app.ui.stage_bar import described, paint_stages
 from app.ui.text_block import TextBlock
@@ -121,6 +121,14 @@ class TurnView(QWidget):
         self._name()
         self._changed()
         self._remake_buttons()
+
+    def let_sound_go(self, place: SoundPlace) -> None:
+        """The turn's sound leaves the memory; ``place`` says who still has it."""
+        assert self.kept is not None, "a turn that goes on has no sound yet"
+        self.kept = self.kept.without_sound(place)
+        if self._buttons is not None:
+            self._remake_buttons()
+        self.update()
 
     @property
     def stamps(self) -> Stamps:
@@ -244,6 +252,8 @@ class TurnView(QWidget):
                 parts.append(words.cut_at_limit)
             case Outcome.FAILED:
                 parts.append(words.failed)
+        if self.kept is not None and self.kept.has_lost_sound:
+            parts.append(words.sound_gone)
         return " · ".join(parts)
 
     # Buttons

@@ -81,6 +81,7 @@ class FakeEngine:
 
     words: tuple[str, ...] = ("One", " two", " three", " four")
     name: str = "fake"
+    context_limit: int = 8192
     default_params: SamplingParams = field(default_factory=SamplingParams)
     before_chunk: Callable[[int], None] = lambda number: None
     requests: list[ReplyRequest] = field(default_factory=list)

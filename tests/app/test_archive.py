@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from app import paths
 from app.archive import Archive
 from app.history import HistoryError
+from app.kept_turn import KeptTurn, SoundPlace
 from app.set_aside import StoreNotice, StoreNoticeKind
 from app.settings import PrivacySettings
 from engine.modes import InferenceMode
@@ -257,3 +259,35 @@ def test_a_full_disk_is_told_and_the_next_turn_is_kept_again(archive: Archive, p
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert archive.keep(turn(3))
     assert kept_questions(archive) == [questions(1, 3)]
+
+
+def test_the_sound_of_a_turn_in_the_window_can_be_had_again(archive: Archive) -> None:
+    assert not archive.keeps_sound(1)
+    archive.set_privacy(ON)
+    archive.keep(turn(1))
+    archive.keep(turn(2))
+    assert archive.keeps_sound(1)
+    kept = KeptTurn.of(turn(2)).without_sound(SoundPlace.HISTORY)
+    again = kept.with_sound(*archive.sounds(2)).restored()
+    np.testing.assert_allclose(again.answer_samples, turn(2).answer_samples, atol=1 / 32768)
+    archive.set_privacy(OFF)
+    assert archive.keeps_sound(1)
+    archive.keep(turn(3))
+    assert not archive.keeps_sound(3)
+
+
+def test_the_sound_of_an_opened_conversation_is_known_by_the_ids_of_its_turns(
+    archive: Archive,
+) -> None:
+    archive.set_privacy(ON)
+    for number in (1, 2, 3):
+        archive.keep(turn(number))
+    (talk,) = archive.conversations()
+    opened = archive.open(talk.id)
+    assert [archive.keeps_sound(kept.record.turn_id) for kept in opened] == [True] * 3
+    assert archive.sounds(-3) == archive.sounds(3) != archive.sounds(-1)
+    archive.delete(talk.id)
+    with pytest.raises(HistoryError, match="no longer kept"):
+        archive.sounds(3)
+    with pytest.raises(HistoryError, match="no longer kept"):
+        archive.sounds(99)

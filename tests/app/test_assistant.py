@@ -374,7 +374,7 @@ def test_settings_reach_the_speaker_the_devices_and_the_canceller(stage: Stage) 
 def test_the_choices_of_the_user_reach_the_next_request(stage: Stage) -> None:
     opened = Conversation((Turn(Role.USER, "Hi"), Turn(Role.ASSISTANT, "Hello")))
     chosen = replace(Settings().model, temperature=0.2)
-    stage.does(SetMode(InferenceMode.TURBO), SetSampling(chosen), OpenConversation(opened))
+    stage.does(SetMode(InferenceMode.TURBO), SetSampling(chosen), OpenConversation(opened, (-1,)))
     stage.does(Send("And?"))
     request = stage.asked()[0].request
     assert request.mode is InferenceMode.TURBO

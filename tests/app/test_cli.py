@@ -296,3 +296,39 @@ def test_a_full_disk_is_told(
 ) -> None:
     assert run("ask", question, "--out", "/dev/full", "--model", tiny_model) == 2
     assert "No space left" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["ask", "{question}", "--model", "{model}"],
+        ["say", "Hello", "--out", "{model}.wav", "--model", "{model}"],
+        ["transcribe", "{question}", "--model", "{model}"],
+        ["bench", "--random", "2+1x32", "--tokens", "8"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_cuda_without_a_driver_is_refused_in_one_line(
+    command: list[str],
+    question: Path,
+    tiny_model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    words = [word.format(question=question, model=tiny_model) for word in command]
+    assert_refused(run(*words, "--device", "cuda"), capsys.readouterr(), "no device 'cuda' here")
+
+
+def test_full_memory_is_told_in_one_line(
+    question: Path,
+    tiny_model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr("engine.models.decoder.Decoder.mctp_step", fail)
+    code = run("ask", question, "--model", tiny_model)
+    assert_refused(code, capsys.readouterr(), "the memory is full: close other programs")

@@ -13,7 +13,7 @@ from tests.app.turns_to_keep import turn, typed_turn
 
 
 def turns_of(record: TurnRecord, model: str = "nano") -> tuple[Turn, ...]:
-    return conversation_of([KeptTurn.of(record)], model).turns
+    return conversation_of([KeptTurn.of(record)], model)[0].turns
 
 
 def stats() -> ReplyStats:
@@ -82,10 +82,18 @@ def test_an_answer_of_which_nothing_was_heard_is_left_out() -> None:
 def test_a_question_that_left_neither_words_nor_tokens_is_left_out_with_its_answer() -> None:
     record = dataclasses.replace(turn(1), user_text=" ", stats=None)
     assert turns_of(record) == ()
-    assert conversation_of([], "nano") == Conversation()
+    assert conversation_of([], "nano") == (Conversation(), ())
 
 
 def test_turns_stand_in_order() -> None:
     kept = [KeptTurn.of(record) for record in (turn(1), typed_turn(2), turn(3))]
-    roles = [found.role for found in conversation_of(kept, "nano").turns]
+    conversation, turn_ids = conversation_of(kept, "nano")
+    roles = [found.role for found in conversation.turns]
     assert roles == [Role.USER, Role.ASSISTANT, Role.USER, Role.USER, Role.ASSISTANT]
+    assert turn_ids == (1, 2, 3)
+
+
+def test_a_turn_that_is_left_out_is_not_among_the_ids() -> None:
+    silent = dataclasses.replace(turn(2), user_text=" ", stats=None)
+    kept = [KeptTurn.of(record) for record in (turn(1), silent, turn(3))]
+    assert conversation_of(kept, "nano")[1] == (1, 3)

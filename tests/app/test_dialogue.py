@@ -1,5 +1,6 @@
 """What the dialogue does about each thing that happens: a table, barge-in, and no dead ends."""
 
+import tracemalloc
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -33,6 +34,7 @@ from app.turn_record import Origin, Outcome, TurnRecord
 from app.turns.turn_events import SpeechDropped, SpeechStarted
 from app.ui_events import (
     AnswerText,
+    ContextChanged,
     LatencyMeasured,
     Notice,
     NoticeKind,
@@ -77,10 +79,15 @@ def run(
 
 
 def names(actions: Iterable[Action]) -> list[str]:
-    """Each action by its type; what is published or asked for by that type."""
+    """Each action by its type; what is published or asked for by that type.
+
+    What becomes of the context has tests of its own.
+    """
     told = []
     for action in actions:
         match action:
+            case Publish(ContextChanged()):
+                pass
             case Publish(PhaseChanged(phase)):
                 told.append(phase.name)
             case Publish(event):
@@ -392,7 +399,7 @@ def test_another_model_knows_nothing_of_the_conversation_and_says_so() -> None:
     assert again.conversation == state.conversation
     assert published(actions, Notice) == []
     other, actions = run(state, replace(READY, model="other"))
-    assert other.conversation == Conversation()
+    assert other.conversation.turns == ()
     assert [notice.kind for notice in published(actions, Notice)] == [
         NoticeKind.CONVERSATION_RESTARTED
     ]
@@ -408,19 +415,119 @@ def test_speech_that_goes_on_takes_the_withdrawn_question_along() -> None:
 
 def test_words_and_answers_of_an_opened_conversation_come_before_the_next_question() -> None:
     opened = Conversation((Turn(Role.USER, "Hi"), Turn(Role.ASSISTANT, "Hello")))
-    _, actions = run(IDLE, ConversationChosen(opened), TYPED)
+    _, actions = run(IDLE, ConversationChosen(opened, (-1,)), TYPED)
     (started,) = [action for action in actions if isinstance(action, StartReply)]
     assert started.request.conversation == opened
 
 
-def test_what_is_remembered_of_a_long_talk_is_bounded() -> None:
-    state = IDLE
-    sizes = []
-    for _ in range(200):
+def talk(state: DialogueState, n_turns: int) -> tuple[DialogueState, list[ContextChanged]]:
+    """After so many turns of about 140 tokens, and what was told of the context."""
+    told: list[ContextChanged] = []
+    for _ in range(n_turns):
         state, _ = run(state, TYPED)
         turn_id = state.turn_id
         state, _ = run(state, TextDelta(turn_id, "word " * 50), chunk(turn_id, 0))
-        state, _ = run(state, ended(turn_id, "word " * 50, 20), Drained(turn_id))
-        sizes.append(sum(turn.n_tokens for turn in state.conversation.turns))
+        state, actions = run(state, ended(turn_id, "word " * 50, 20), Drained(turn_id))
+        told += published(actions, ContextChanged)
+    return state, told
+
+
+def test_what_is_remembered_of_a_long_talk_is_bounded() -> None:
+    state, told = talk(IDLE, 200)
+    sizes = [context.n_tokens for context in told]
+    assert len(told) == 200
     assert 1000 < max(sizes) <= 2500
     assert max(sizes[:20]) == max(sizes)
+    assert sizes[-1] == sum(turn.n_tokens for turn in state.conversation.turns)
+
+
+def test_a_model_with_little_room_remembers_less() -> None:
+    small = run(LOADING, replace(READY, context_limit=1600))[0]
+    _, told = talk(small, 20)
+    assert {context.limit for context in told} == {1000}
+    assert 500 < max(context.n_tokens for context in told) <= 1000
+
+
+def test_the_window_is_told_which_turns_the_next_answer_does_not_know() -> None:
+    state, told = talk(IDLE, 40)
+    assert [context.n_forgotten for context in told[:10]] == [0] * 10
+    assert told[0].first_turn_id == 1
+    last = told[-1]
+    assert last.first_turn_id == last.n_forgotten + 1 == state.turn_ids[0]
+    assert state.turn_ids == tuple(range(last.n_forgotten + 1, 41))
+    assert state.conversation.n_exchanges == len(state.turn_ids)
+
+
+def test_what_had_no_room_in_the_engine_is_forgotten_by_the_dialogue_too() -> None:
+    state, _ = talk(IDLE, 5)
+    state, _ = run(state, TYPED)
+    end = ended(state.turn_id, "Hi", 0)
+    end = replace(end, stats=replace(end.stats, n_forgotten=3))
+    state, actions = run(state, end, Drained(state.turn_id))
+    (context,) = published(actions, ContextChanged)
+    assert (context.n_forgotten, context.first_turn_id) == (3, 4)
+    assert state.turn_ids == (4, 5, 6)
+
+
+def test_a_turn_that_left_no_trace_is_not_among_those_that_are_known() -> None:
+    failed, _ = run(IDLE, TYPED)
+    unheard, _ = run(LISTENING, ASKED, Stopped())  # stopped before it was understood
+    assert unheard.turn_ids == ()
+    after, actions = run(failed, EngineFailed(1, "the memory is full: close other programs"))
+    assert after.turn_ids == (1,)
+    (notice,) = published(actions, Notice)
+    assert notice == Notice(NoticeKind.REPLY_FAILED, "the memory is full: close other programs")
+    assert record(actions).outcome is Outcome.FAILED
+    assert "StartReply" in names(run(after, TYPED)[1])
+
+
+def test_another_model_has_forgotten_every_turn() -> None:
+    state, _ = talk(IDLE, 3)
+    _, actions = run(state, replace(READY, model="other"))
+    (context,) = published(actions, ContextChanged)
+    assert (context.n_tokens, context.n_forgotten, context.first_turn_id) == (0, 3, None)
+
+
+def test_a_new_conversation_has_forgotten_nothing() -> None:
+    state, _ = talk(IDLE, 30)
+    state, actions = run(state, ConversationChosen(Conversation()))
+    (context,) = published(actions, ContextChanged)
+    assert (context.n_tokens, context.n_forgotten, context.first_turn_id) == (0, 0, None)
+
+
+def test_an_opened_conversation_that_is_too_long_is_known_from_its_newer_half_on() -> None:
+    turns = [Turn(Role.USER, "Hi"), Turn(Role.ASSISTANT, "word " * 50)] * 40
+    opened = ConversationChosen(Conversation(tuple(turns)), tuple(range(-1, -41, -1)))
+    state, actions = run(IDLE, opened)
+    (context,) = published(actions, ContextChanged)
+    assert context.first_turn_id == -context.n_forgotten - 1 == state.turn_ids[0]
+    assert 0 < context.n_forgotten < 40
+
+
+def test_two_hours_of_talk_hold_no_more_than_ten_minutes() -> None:
+    """Turns of half a minute, with their sound."""
+
+    def held(state: DialogueState) -> int:
+        return tracemalloc.get_traced_memory()[0]
+
+    def go_on(state: DialogueState, n_turns: int) -> DialogueState:
+        for _ in range(n_turns):
+            state, _ = run(state, replace(ASKED, utterance=spoken(state.turn_id, seconds=5)))
+            turn_id = state.turn_id
+            codes = tuple(range(300, 362))
+            state, _ = run(state, QuestionEncoded(turn_id, codes, 1.0, 1.0, 1.0))
+            for n in range(4):
+                six_seconds = np.ones(144000, dtype=np.float32)
+                piece = replace(chunk(turn_id, n), samples=six_seconds)
+                state, _ = run(state, piece)
+            state, _ = run(state, ended(turn_id, "word " * 30, 125), Drained(turn_id))
+        return state
+
+    tracemalloc.start()
+    try:
+        state = go_on(IDLE, 20)
+        after_ten_minutes = held(state)
+        state = go_on(state, 220)
+        assert held(state) < after_ten_minutes + 100_000
+    finally:
+        tracemalloc.stop()

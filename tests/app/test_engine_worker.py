@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import torch
 
 from app.engine_worker import EngineWorker
 from app.errors import AppError
@@ -27,6 +28,7 @@ from app.worker_messages import (
 )
 from engine.cancel import CancelToken
 from engine.conversation import Conversation, Speech, SpeechEmbeddings
+from engine.engine import SpeechEngine
 from engine.errors import RequestError
 from engine.events import AudioChunk, EndReason, EngineFailed, ReplyEnded, TextDelta
 from engine.requests import ReplyRequest
@@ -349,3 +351,48 @@ def test_shutting_down_in_the_middle_of_a_reply_takes_no_time() -> None:
     assert not any(
         isinstance(harness.told.get_nowait(), ModelReady) for _ in range(harness.told.qsize())
     )
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()])
+def test_full_memory_in_the_middle_of_an_answer_is_told_with_advice_and_the_next_is_given(
+    tiny_model: Path, error: Exception
+) -> None:
+    """With the real engine: what it computed may not be used again."""
+    engine = SpeechEngine.load(tiny_model, device="cpu")
+    mctp_step, n_calls = engine.lm.mctp_step, 0
+
+    def fail_once(*inputs: object) -> torch.Tensor:
+        nonlocal n_calls
+        n_calls += 1
+        if n_calls == 12:
+            raise error
+        return mctp_step(*inputs)  # type: ignore[arg-type]
+
+    engine.lm.mctp_step = fail_once  # type: ignore[method-assign]
+    with running(load=lambda model, report: engine, room=10**7) as harness:
+        harness.load()
+        harness.ask(1)
+        failed = harness.until(EngineFailed)[-1]
+        assert failed.message.startswith("the memory is full: close other programs")
+        assert "\n" not in failed.message
+        harness.ask(2)
+        assert harness.until(ReplyEnded)[-1].stats.n_tokens > 12
+
+
+def test_a_model_that_does_not_fit_is_told_with_advice_and_the_one_before_comes_back(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(model: str, report: Callable) -> object:
+        return FakeEngine() if model == "nano" else SpeechEngine.load(tiny_model, "cpu")
+
+    def fail(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("engine.loading.load_weights", fail)
+    with running(load=load) as harness:
+        harness.load()
+        harness.worker.post(LoadModel("large"))
+        failed, back = harness.until(ModelReady)
+        assert "does not fit" in failed.message
+        assert "smaller model" in failed.message
+        assert back.model == "nano"

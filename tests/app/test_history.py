@@ -15,7 +15,7 @@ import pytest
 
 from app import history
 from app.history import History, HistoryDamaged, HistoryError
-from app.kept_turn import Side
+from app.kept_turn import Side, SoundPlace
 from app.set_aside import StoreNoticeKind
 from tests.app.turns_to_keep import STARTED_AT, assert_same, tone, turn, typed_turn
 
@@ -390,3 +390,21 @@ def test_the_file_is_safe_against_power_cuts_and_shrinks(kept: History) -> None:
     assert kept._rows("PRAGMA journal_mode") == [("wal",)]
     assert kept._rows("PRAGMA auto_vacuum") == [(2,)]  # INCREMENTAL
     assert kept._rows("PRAGMA secure_delete") == [(1,)]
+
+
+def test_a_long_conversation_opens_with_its_newest_sound_and_the_rest_can_be_had(
+    kept: History,
+) -> None:
+    conversation = kept.start_conversation("nano", STARTED_AT)
+    rows = [kept.add(conversation, turn(number)) for number in range(6)]  # 0.4 s of sound each
+    turns = kept.turns(conversation, longest_sound_s=1.0)
+    places = [again.place for again in turns]
+    assert places == [SoundPlace.HISTORY] * 4 + [SoundPlace.MEMORY] * 2
+    assert kept.row_ids(conversation) == tuple(rows)
+    first = turns[0]
+    assert (first.question, first.answer) == (b"", b"")
+    assert first.sound_s == pytest.approx(0.4)
+    assert_same(first.with_sound(*kept.sounds(rows[0])).restored(), turn(0))
+    kept.delete(conversation)
+    with pytest.raises(HistoryError, match="no longer kept"):
+        kept.sounds(rows[0])

@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from app.kept_turn import KeptTurn, Side
+from app.kept_turn import KeptTurn, Side, SoundPlace
 from app.turn_record import Origin, Outcome, Stamps, TurnRecord
 from engine.modes import InferenceMode
+from tests.app.turns_to_keep import turn, typed_turn
 
 
 def record(n_question: int, n_answer: int) -> TurnRecord:
@@ -61,3 +62,24 @@ def test_a_late_transcript_changes_the_words_only() -> None:
     later = kept.with_question_text("Seven plus five?")
     assert later.record.user_text == "Seven plus five?"
     assert (later.question, later.answer) == (kept.question, kept.answer)
+
+
+@pytest.mark.parametrize("place", [SoundPlace.HISTORY, SoundPlace.NOWHERE])
+def test_a_turn_without_its_sound_is_as_light_as_its_words_and_knows_where_it_went(
+    place: SoundPlace,
+) -> None:
+    kept = KeptTurn.of(turn(1))
+    light = kept.without_sound(place)
+    assert (light.question, light.answer) == (b"", b"")
+    assert light.record.stats is not None
+    assert light.record.stats.audio_codes == light.record.stats.question_codes == ()
+    assert (light.record.answer_text, light.sound_s) == ("answer 1 in full", kept.sound_s)
+    is_kept = place is SoundPlace.HISTORY
+    assert light.has_sound(Side.ANSWER) is light.has_sound(Side.QUESTION) is is_kept
+    assert light.has_lost_sound is not is_kept
+    again = light.with_sound(kept.question, kept.answer)
+    assert again.sound(Side.ANSWER)[0] == pytest.approx(kept.sound(Side.ANSWER)[0])
+
+
+def test_a_typed_turn_has_no_sound_to_lose() -> None:
+    assert not KeptTurn.of(typed_turn(1)).without_sound(SoundPlace.NOWHERE).has_lost_sound

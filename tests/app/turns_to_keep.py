@@ -31,6 +31,9 @@ def turn(number: int, duration_s: float = 0.2) -> TurnRecord:
         question_codes=(3, number),
         n_drafts=60 + number,
         n_drafts_accepted=50 + number,
+        n_context_tokens=900 + number,
+        context_limit=8192,
+        n_forgotten=number,
     )
     return TurnRecord(
         turn_id=number,

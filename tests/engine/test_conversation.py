@@ -74,12 +74,12 @@ def exchanges(n: int) -> Conversation:
 
 def test_a_conversation_that_grows_too_long_keeps_its_newer_half_and_the_system_turn() -> None:
     assert exchanges(9).recent(500) == exchanges(9)
-    assert exchanges(10).recent(500) == exchanges(5)
+    assert exchanges(10).recent(500).turns == exchanges(5).turns
     assert exchanges(10).recent(499).turns[0].role is Role.SYSTEM
 
 
 def test_what_is_kept_begins_with_a_question_and_is_at_least_the_last_exchange() -> None:
-    assert exchanges(10).recent(10) == exchanges(1)
+    assert exchanges(10).recent(10).turns == exchanges(1).turns
     conversation = exchanges(10).with_turn(QUESTION)
     assert conversation.recent(500).turns[1] == QUESTION
     assert conversation.recent(500).turns[-1] == QUESTION
@@ -93,3 +93,28 @@ def test_the_beginning_stays_the_same_for_many_turns_once_it_was_cut() -> None:
         conversation = grown.recent(500)
         beginnings.append(conversation.turns[: len(grown.turns)] == grown.turns)
     assert beginnings.count(False) <= 20
+
+
+def test_what_is_let_go_of_is_counted() -> None:
+    assert exchanges(10).recent(500).n_forgotten == 5
+    again = exchanges(10).recent(500)
+    for _ in range(5):
+        again = again.with_turn(QUESTION).with_turn(ANSWER)
+    assert again.n_exchanges == 10
+    assert again.recent(500).n_forgotten == 10
+
+
+def test_the_oldest_exchanges_are_forgotten_whole_and_the_system_turn_stays() -> None:
+    later = exchanges(3).with_turn(QUESTION)
+    assert later.forgetting(0) is later
+    assert later.forgetting(2).turns == (later.turns[0], QUESTION, ANSWER, QUESTION)
+    assert later.forgetting(4) == Conversation(later.turns[:1], n_forgotten=4)
+    assert later.forgetting(4).with_turn(QUESTION).n_forgotten == 4
+    with pytest.raises(AssertionError, match="5 exchanges of 4"):
+        later.forgetting(5)
+
+
+def test_a_size_of_ones_own_decides_what_is_recent() -> None:
+    conversation = exchanges(4)
+    assert conversation.recent(9, lambda turn: 1) is conversation
+    assert conversation.recent(8, lambda turn: 1) == conversation.forgetting(2)

@@ -1,5 +1,7 @@
 """The device and the precision are chosen once and a wrong wish is refused."""
 
+import warnings
+
 import pytest
 import torch
 
@@ -48,3 +50,38 @@ def test_cuda_is_refused_where_there_is_none() -> None:
 
 def test_the_processor_has_a_name() -> None:
     assert processor_name(torch.device("cpu")).strip()
+
+
+@pytest.mark.usefixtures("no_cuda")
+def test_a_torch_without_cuda_is_named_as_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: False)
+    with pytest.raises(RequestError, match="torch was installed without CUDA; use cpu"):
+        choose_device("cuda")
+
+
+@pytest.mark.usefixtures("no_cuda")
+def test_a_missing_driver_is_named_as_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: True)
+    with pytest.raises(RequestError, match="no NVIDIA GPU with its driver was found; use cpu"):
+        choose_device("cuda:0")
+
+
+def test_what_torch_warns_of_an_old_driver_becomes_part_of_the_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def is_available() -> bool:
+        warnings.warn(
+            "CUDA initialization: The NVIDIA driver on your system is too old (found version "
+            "9000). (Triggered internally at CUDAFunctions.cpp:109.)",
+            stacklevel=1,
+        )
+        return False
+
+    monkeypatch.setattr(torch.cuda, "is_available", is_available)
+    monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: True)
+    with pytest.raises(RequestError) as caught:
+        choose_device("cuda")
+    assert str(caught.value) == (
+        "there is no device 'cuda' here: CUDA initialization: The NVIDIA driver on your system "
+        "is too old (found version 9000); use cpu"
+    )

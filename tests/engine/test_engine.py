@@ -364,8 +364,16 @@ def test_the_oldest_turns_are_left_out_where_the_prompt_would_be_too_long(
         prompt_ids(Conversation((system, *turns[start:], Turn(Role.USER, "Last"))), text_tokenizer)
         for start in range(0, len(turns), 2)
     ]
-    # A quarter of the positions is kept for the reply.
-    assert ids == next(candidate for candidate in candidates if len(candidate) <= 192)
+    # A quarter of the positions is kept for the reply; of the rest, what was said before the
+    # question gets half, so that the beginning stays the same for some turns.
+    n_question = len(prompt_ids(Conversation((Turn(Role.USER, "Last"),)), text_tokenizer))
+    longest = (192 - n_question) // 2 + n_question
+    n_system = len(candidates[-1]) - len(
+        prompt_ids(Conversation((*turns[-2:], Turn(Role.USER, "Last"))), text_tokenizer)
+    )
+    assert ids == next(
+        candidate for candidate in candidates if len(candidate) - n_system <= longest
+    )
     assert len(ids) + params.max_new_tokens <= 256
 
 

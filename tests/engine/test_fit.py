@@ -7,15 +7,18 @@ import pytest
 from engine.checkpoint import without_weights
 from engine.config import ModelConfig
 from engine.fit import (
+    CONTEXT_TOKENS,
     GIB,
     Precision,
     Verdict,
+    context_limit,
     disk_bytes,
     fastest,
     kv_cache_bytes,
     language_model_bytes,
     memory_of,
     precisions_on,
+    shorter_context,
     step_bytes,
     verdict,
 )
@@ -204,3 +207,23 @@ def test_every_release_is_found_by_its_name() -> None:
         assert release_of(release.name) is release
         assert release.config.vocab_size == 168072
         assert release.config.depth in (0, 10)
+
+
+def test_a_conversation_holds_what_room_was_counted_for_and_never_more() -> None:
+    per_token = kv_cache_bytes(BOOST.config, Precision.BF16, 1)
+
+    def limit(free: int) -> int:
+        return context_limit(BOOST.config, Precision.BF16, free)
+
+    assert limit(80 * GIB) == CONTEXT_TOKENS
+    assert limit(8000 * per_token) == 4000
+    assert limit(100 * per_token) == 2048
+    assert limit(0) == CONTEXT_TOKENS  # nobody knows
+    short = replace(BOOST.config, max_position_embeddings=1024)
+    assert context_limit(short, Precision.BF16, 100 * per_token) == 1024
+
+
+def test_full_memory_halves_what_is_held_down_to_what_a_question_needs() -> None:
+    assert shorter_context(8192, 6000) == 3000
+    assert shorter_context(8192, 512) == 2048
+    assert shorter_context(1024, 512) == 1024

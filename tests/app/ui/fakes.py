@@ -55,6 +55,7 @@ class FakeHistory:
     talks: dict[int, tuple[str, list[KeptTurn]]] = field(default_factory=dict)
     open_id: int | None = None
     failure: Exception | None = None
+    sounds_on_disk: dict[int, tuple[bytes, bytes]] = field(default_factory=dict)
 
     def conversations(self) -> Sequence[PastTalk]:
         return [
@@ -66,6 +67,13 @@ class FakeHistory:
         self._fail()
         self.open_id = conversation_id
         return self.talks[conversation_id][1]
+
+    def keeps_sound(self, turn_id: int) -> bool:
+        return turn_id in self.sounds_on_disk
+
+    def sounds(self, turn_id: int) -> tuple[bytes, bytes]:
+        self._fail()
+        return self.sounds_on_disk[turn_id]
 
     def current(self) -> int | None:
         return self.open_id

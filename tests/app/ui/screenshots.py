@@ -15,7 +15,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from PySide6.QtWidgets import QApplication, QDialog, QWidget
 
-from app.kept_turn import KeptTurn
+from app.kept_turn import KeptTurn, SoundPlace
 from app.lab.runner import Progress
 from app.settings import Language, LookSettings, PrivacySettings, Settings, Theme
 from app.turn_record import Origin, Outcome
@@ -31,6 +31,7 @@ from app.ui.ports import (
 )
 from app.ui_events import (
     AnswerText,
+    ContextChanged,
     DeviceChange,
     DeviceNotice,
     DeviceRole,
@@ -97,6 +98,7 @@ def talk(window: MainWindow, language: Language) -> None:
         finished = record(number, question, answer, origin, outcome, mode, scale)
         window.apply(UserSpoke(number, origin))
         window.apply(TurnFinished(finished))
+        window.apply(ContextChanged(480 * number, 2500, 0, 1))
     question, answer = texts[3]
     window.apply(UserSpoke(4, Origin.SPOKEN))
     window.apply(UserText(4, question))
@@ -124,6 +126,9 @@ def take(folder: Path, theme: Theme, language: Language) -> None:
     finished.setFocus()
     window.apply(PhaseChanged(Phase.IDLE))
     save(window, folder, f"chosen-turn-{end}")
+    window.apply(ContextChanged(1080, 2500, 2, 3))
+    window.transcript.views[0].let_sound_go(SoundPlace.NOWHERE)
+    save(window, folder, f"forgotten-turns-{end}")
     for page, name in enumerate(("general", "sound", "talking", "answers", "privacy")):
         window.open_settings(page)
         dialog = window.findChild(QDialog)

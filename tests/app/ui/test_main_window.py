@@ -11,7 +11,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from app.errors import OutputError
-from app.kept_turn import KeptTurn
+from app.history import HistoryError
+from app.kept_turn import KeptTurn, Side, SoundPlace
 from app.set_aside import StoreNotice, StoreNoticeKind
 from app.settings import (
     AudioSettings,
@@ -37,6 +38,7 @@ from app.ui_commands import (
 )
 from app.ui_events import (
     AnswerText,
+    ContextChanged,
     DeviceChange,
     DeviceNotice,
     DeviceRole,
@@ -465,3 +467,58 @@ def test_dialogs_are_built_when_they_are_asked_for(around: Surroundings) -> None
     assert dialogs(window) == []
     window.open_settings()
     assert len(dialogs(window)) == 1
+
+
+def test_how_full_the_context_is_stands_among_the_figures(around: Surroundings) -> None:
+    window = around.ready_window()
+    assert window.latency.context is None
+    window.apply(UserSpoke(1, Origin.TYPED))
+    window.apply(TurnFinished(record(1, origin=Origin.TYPED)))
+    window.apply(ContextChanged(1050, 2500, 0, 1))
+    assert window.latency.context == "42%"
+    assert window.transcript.n_forgotten == 0
+    window.apply(UserSpoke(2, Origin.TYPED))
+    window.apply(TurnFinished(record(2, origin=Origin.TYPED)))
+    window.apply(ContextChanged(1200, 2500, 1, 2))
+    assert window.latency.context == "48%"
+    assert window.transcript.n_forgotten == 1
+    window.header.new.click()
+    window.apply(ContextChanged(0, 2500, 0, None))
+    assert window.latency.context == "0%"
+    assert window.transcript.n_forgotten == 0
+
+
+def test_the_sound_of_an_old_turn_is_played_from_the_history(around: Surroundings) -> None:
+    window = around.ready_window()
+    kept = KeptTurn.of(record(-1))
+    around.history.sounds_on_disk[-1] = (kept.question, kept.answer)
+    window.transcript.show_turns([kept.without_sound(SoundPlace.HISTORY)])
+    (old,) = window.transcript.finished
+    window.transcript.replay_wanted.emit(old, Side.ANSWER)
+    replayed = around.posted[-1]
+    assert isinstance(replayed, Replay)
+    assert len(replayed.samples) == 2.4 * 22050
+    around.history.failure = HistoryError("This turn is no longer kept, nor is its sound")
+    window.transcript.replay_wanted.emit(old, Side.ANSWER)
+    assert around.posted[-1] is replayed
+    assert window.notices.texts == ["This turn is no longer kept, nor is its sound"]
+
+
+def test_exported_sound_says_what_it_lacks(around: Surroundings, tmp_path: Path) -> None:
+    window = around.ready_window()
+    kept = [KeptTurn.of(record(-number)) for number in (1, 2, 3)]
+    around.history.sounds_on_disk[-2] = (kept[1].question, kept[1].answer)
+    window.transcript.show_turns(
+        [
+            kept[0].without_sound(SoundPlace.NOWHERE),
+            kept[1].without_sound(SoundPlace.HISTORY),
+            kept[2],
+        ]
+    )
+    around.answers.path = tmp_path / "talk.wav"
+    window.menus.exports[ExportFormat.SOUND].trigger()
+    (target, (form, n_turns)) = around.files.written[-1]
+    assert (target, form, n_turns) == (around.answers.path, ExportFormat.SOUND, 3)
+    assert "lacks the sound of 1 earlier turns" in window.notices.texts[-1]
+    window.menus.exports[ExportFormat.MARKDOWN].trigger()
+    assert "lacks" not in window.notices.texts[-1]

@@ -1,9 +1,12 @@
 """The conversation streams, stays fast when it is long, and can be read by keyboard."""
 
+import dataclasses
 import time
+import tracemalloc
 from collections.abc import Iterator
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QFont, QGuiApplication
@@ -11,14 +14,16 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from app.kept_turn import KeptTurn, Side
+from app.kept_turn import KeptTurn, Side, SoundPlace
 from app.settings import Theme
 from app.turn_record import Origin, Outcome
 from app.ui.english import ENGLISH
+from app.ui.forgotten_line import ForgottenLine
 from app.ui.text_block import TextBlock
 from app.ui.theme import LIGHT, look_for
 from app.ui.transcript import COLUMN_WIDTH, Transcript
 from app.ui.turn_view import TurnView
+from app.ui_events import ContextChanged
 from tests.app.ui.fakes import record, stamps
 
 LONG = "The quick brown fox jumps over the lazy dog near the bank of the river. " * 12
@@ -293,3 +298,129 @@ def test_stages_are_shown_with_the_turn(transcript: Transcript) -> None:
     colours = {after.pixelColor(x, y).name() for x in range(140) for y in range(after.height())}
     assert before != after
     assert set(LIGHT.stages) <= colours
+
+
+def context(n_forgotten: int, first: int | None) -> ContextChanged:
+    return ContextChanged(900, 2500, n_forgotten, first)
+
+
+def test_a_line_stands_above_the_first_turn_that_the_next_answer_knows(
+    transcript: Transcript,
+) -> None:
+    views = add(transcript, 5)
+    (line,) = transcript.findChildren(ForgottenLine)
+    assert line.isHidden()
+    transcript.show_context(context(2, 3))
+    assert line.isVisible()
+    assert transcript.n_forgotten == 2
+    assert views[1].geometry().bottom() < line.y()
+    assert line.geometry().bottom() < views[2].y()
+    assert line.accessibleName() == ENGLISH.conversation.forgotten
+    for above, below in pairwise(views[2:]):
+        assert below.y() == above.y() + above.height() + 8
+    transcript.show_context(context(4, 5))
+    assert views[3].geometry().bottom() < line.y() < views[4].y()
+    assert views[2].y() == views[1].y() + views[1].height() + 8
+    transcript.show_context(context(0, 1))
+    assert line.isHidden()
+    assert views[4].y() == views[3].y() + views[3].height() + 8
+
+
+def test_the_line_stays_where_it_belongs_when_turns_come_go_and_change_their_width(
+    transcript: Transcript,
+) -> None:
+    views = add(transcript, 4)
+    (line,) = transcript.findChildren(ForgottenLine)
+    transcript.show_context(context(3, 4))
+    transcript.withdraw(1)
+    assert transcript.n_forgotten == 2
+    transcript.resize(400, 500)
+    QApplication.processEvents()
+    assert views[2].geometry().bottom() < line.y() < views[3].y()
+    views[1].append_answer(LONG)
+    assert views[2].geometry().bottom() < line.y() < views[3].y()
+    transcript.clear()
+    assert line.isHidden()
+    assert transcript.n_forgotten == 0
+
+
+def test_where_nothing_is_known_the_line_stands_below_every_finished_turn(
+    transcript: Transcript,
+) -> None:
+    views = add(transcript, 3)
+    (line,) = transcript.findChildren(ForgottenLine)
+    transcript.show_context(context(3, None))
+    assert line.y() > views[2].geometry().bottom()
+    begun = transcript.begin(4, Origin.SPOKEN)
+    assert line.geometry().bottom() < begun.y()
+    transcript.show_context(context(3, None))
+    assert transcript.n_forgotten == 3
+
+
+def test_the_sound_of_old_turns_goes_and_only_that_in_the_history_can_still_be_played(
+    qtbot: QtBot,
+) -> None:
+    look = look_for(Theme.LIGHT, False, QFont())
+    made = Transcript(look, ENGLISH, keeps_sound=lambda turn_id: turn_id == 2, longest_sound_s=9.0)
+    qtbot.addWidget(made)
+    for turn_id in (1, 2, 3, 4):  # 4.3 s of sound each
+        made.begin(turn_id, Origin.SPOKEN)
+        made.finish(turn_id, KeptTurn.of(record(turn_id)))
+    places = [kept.place for kept in made.finished]
+    assert places == [SoundPlace.NOWHERE, SoundPlace.HISTORY, *[SoundPlace.MEMORY] * 2]
+    names = ENGLISH.conversation
+    for view, can_play in zip(made.views, (False, True, True, True), strict=True):
+        made.choose(view)
+        told = [button.accessibleName() for button in view.buttons]
+        assert (names.play_answer in told) is can_play
+        assert names.copy in told
+    gone = [names.sound_gone in view._footer_text(None) for view in made.views]
+    assert gone == [True, False, False, False]
+
+
+def test_a_chosen_turn_loses_its_buttons_with_its_sound(qtbot: QtBot) -> None:
+    made = Transcript(look_for(Theme.LIGHT, False, QFont()), ENGLISH, longest_sound_s=5.0)
+    qtbot.addWidget(made)
+    first = made.begin(1, Origin.SPOKEN)
+    made.finish(1, KeptTurn.of(record(1)))
+    made.begin(2, Origin.SPOKEN)
+    made.choose(first)
+    n_before = len(first.buttons)
+    made.finish(2, KeptTurn.of(record(2)))
+    assert (n_before, len(first.buttons)) == (4, 1)
+
+
+def test_two_hours_of_talk_hold_as_much_sound_as_ten_minutes(qtbot: QtBot) -> None:
+    """A hundredth of everything: turns of 0.3 s, of which 6 s may stay."""
+    made = Transcript(look_for(Theme.LIGHT, False, QFont()), ENGLISH, longest_sound_s=6.0)
+    qtbot.addWidget(made)
+    rng = np.random.default_rng(0)
+
+    def go_on(first: int, last: int) -> None:
+        for turn_id in range(first, last):
+            noise = rng.uniform(-0.5, 0.5, 2400).astype(np.float32)  # 0.15 s
+            whole = dataclasses.replace(
+                record(turn_id, answer="Short.", with_sound=False),
+                user_samples=noise,
+                answer_samples=noise,
+                answer_sample_rate=16000,
+            )
+            made.begin(turn_id, Origin.SPOKEN)
+            made.finish(turn_id, KeptTurn.of(whole))
+
+    def sound_bytes() -> int:
+        return sum(len(kept.question) + len(kept.answer) for kept in made.finished)
+
+    tracemalloc.start()
+    try:
+        go_on(0, 20)
+        ten_minutes, held_then = sound_bytes(), tracemalloc.get_traced_memory()[0]
+        go_on(20, 240)
+        two_hours, held_now = sound_bytes(), tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert ten_minutes > 20 * 7000
+    assert two_hours <= 1.05 * ten_minutes
+    # What is left of a turn are its words, which stay in the window: less than half a second of
+    # its samples would take.
+    assert (held_now - held_then) / 220 < 16_000
