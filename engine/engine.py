@@ -33,6 +33,7 @@ from engine.generate import DecodeState, generate
 from engine.interleave import AudioGroup, Deinterleaver, Text
 from engine.models.decoder import Decoder
 from engine.modes import InferenceMode, Step
+from engine.precision import Precision
 from engine.requests import ReplyRequest, Task
 from engine.sampling_params import SamplingParams
 from engine.speech.decoder import SpeechDecoder
@@ -81,15 +82,18 @@ class SpeechEngine:
         cls,
         folder: Path | str,
         device: str = "auto",
-        dtype: torch.dtype | None = None,
+        precision: Precision | None = None,
         threads: int | None = None,
     ) -> "SpeechEngine":
-        """The engine of a model folder; a fault in the folder is a ``CheckpointError``."""
+        """The engine of a model folder, in the most exact precision that fits unless one is named.
+
+        A fault in the folder is a ``CheckpointError``, a device without room ``OutOfMemory``.
+        """
         from engine.loading import load_components
 
         if threads is not None:
             torch.set_num_threads(threads)
-        return cls(*load_components(Path(folder), device, dtype))
+        return cls(*load_components(Path(folder), device, precision))
 
     def forget(self) -> None:
         """Drops what was computed for the last prompt, and frees its memory."""
