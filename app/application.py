@@ -48,6 +48,7 @@ from app.ui_events import (
 from app.window_ports import ModeLab, PastTalks, SavedFiles
 from engine import catalogue
 from engine.model_store import ModelStore
+from engine.precision import Precision
 
 if TYPE_CHECKING:
     from app.backstage import Backstage
@@ -69,6 +70,7 @@ class Start:
     tells_times: bool = False
     is_offline: bool = False
     device: str = "auto"
+    precision: Precision | None = None
     threads: int | None = None
     adjust: Callable[[Settings], Settings] = lambda settings: settings
 
@@ -153,7 +155,7 @@ class _Program(QObject):
 
         self._backstage = Backstage(
             self._settings,
-            EngineLoader(self._start.device, self._start.threads),
+            EngineLoader(self._start.device, self._start.precision, self._start.threads),
             self._bridge.post,
             is_quiet=lambda: self._phase in (Phase.IDLE, Phase.LOADING, Phase.FAILED),
         )

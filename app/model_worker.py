@@ -28,15 +28,15 @@ from app.ui.ports import (
 from engine.cancel import CancelToken
 from engine.download import Hub
 from engine.errors import EngineError
-from engine.fit import Precision, Verdict, fastest, memory_of, precisions_on, verdict
+from engine.fit import best_precision, fastest, memory_of, verdict
 from engine.machine import Machine, machine_with
 from engine.model_store import ModelStore, Order, in_gb
 from engine.modes import InferenceMode
+from engine.precision import automatic_precisions
 from engine.releases import RELEASES, Release
 
 _log = logger("model_worker")
 # The most exact first, of those that a person would choose.
-_ON_GPU = (Precision.BF16, Precision.INT8, Precision.INT4)
 _STEPS = 500  # of a progress bar: more often than that, nobody sees a change
 _NAMED_FAULTS = 3
 
@@ -218,12 +218,13 @@ class ModelWorker:
 
 def fit_of(release: Release, machine: Machine) -> ModelFit:
     """How a release fits a machine."""
-    precisions = _ON_GPU if machine.is_gpu else precisions_on(is_gpu=False)
-    for precision in precisions:
-        needed = memory_of(release, precision, machine.is_gpu).total
-        found = verdict(needed, machine.free)
-        if found is not Verdict.TOO_LARGE:
-            break
+    memories = {
+        precision: memory_of(release, precision, machine.is_gpu).total
+        for precision in automatic_precisions(machine.is_gpu)
+    }
+    precision = best_precision(memories, machine.free)
+    needed = memories[precision]
+    found = verdict(needed, machine.free)
     bandwidth = machine.processor.bandwidth
     speeds = fastest(release.config, precision, bandwidth) if bandwidth else ()
     boost = next((each for each in speeds if each.mode is InferenceMode.BOOST), None)

@@ -68,11 +68,30 @@ def load_weights(
     on the CPU as it is stored is never copied. Raises ``CheckpointError``, which names missing,
     unexpected and misshapen weights together.
     """
+    with opened_weights(module, path, dtype=dtype, device=device, key_map=key_map) as stored:
+        stored.fill(module)
+    left = [name for name, buffer in module.named_buffers() if buffer.is_meta]
+    assert not left, f"buffers outside the checkpoint were built on meta: {left}"
+
+
+@contextmanager
+def opened_weights(
+    module: nn.Module,
+    path: Path | str,
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+    key_map: Mapping[str, str] | None = None,
+) -> Iterator["StoredWeights"]:
+    """The weights of ``module`` to be read part by part; otherwise as ``load_weights``.
+
+    They are compared with the whole module before the first is read.
+    """
     expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-    tensors: dict[str, Tensor] = {}
     with ExitStack() as stack:
         # Everything is compared before anything is read: a wrong checkpoint costs no memory.
-        places, faults = {}, _Faults()
+        places: dict[str, tuple[Any, str]] = {}
+        faults = _Faults()
         for file in _weight_files(Path(path)):
             opened = stack.enter_context(_opened(file))
             keys = opened.keys()
@@ -87,25 +106,36 @@ def load_weights(
                     faults.misshapen.append(f"{key} has {shape} in place of {expected[name]}")
         faults.missing += sorted(expected.keys() - places.keys())
         faults.raise_any(path)
-        for name, (opened, key) in places.items():
+        yield StoredWeights(places, dtype, torch.device(device))
+
+
+@dataclass(frozen=True, slots=True)
+class StoredWeights:
+    """Weights in opened files, for the module they were compared with."""
+
+    places: Mapping[str, tuple[Any, str]]
+    """For the name of each weight its file and its key there."""
+    dtype: torch.dtype
+    device: torch.device
+
+    def fill(self, part: nn.Module, prefix: str = "") -> None:
+        """Reads the weights of one part of the module, whose names begin with ``prefix``."""
+        tensors: dict[str, Tensor] = {}
+        for name in part.state_dict():
+            opened, key = self.places[prefix + name]
             tensor = opened.get_tensor(key)
-            wanted = dtype if tensor.is_floating_point() else tensor.dtype
-            tensors[name] = tensor.to(device=device, dtype=wanted)
-    module.load_state_dict(tensors, assign=True)
-    left = [name for name, buffer in module.named_buffers() if buffer.is_meta]
-    assert not left, f"buffers outside the checkpoint were built on meta: {left}"
+            wanted = self.dtype if tensor.is_floating_point() else tensor.dtype
+            tensors[name] = tensor.to(device=self.device, dtype=wanted)
+        part.load_state_dict(tensors, assign=True)
 
 
 def weight_shapes(path: Path | str) -> dict[str, tuple[int, ...]]:
     """The shapes of all weights that ``load_weights`` would find, by their names in the files."""
     shapes: dict[str, tuple[int, ...]] = {}
     for file in _weight_files(Path(path)):
-        try:
-            with safe_open(file, framework="pt") as opened:
-                keys = opened.keys()
-                shapes |= {key: tuple(opened.get_slice(key).get_shape()) for key in keys}
-        except (OSError, SafetensorError) as error:
-            raise CheckpointError(f"cannot read weights {file}: {error}") from error
+        with _opened(file) as opened:
+            keys = opened.keys()
+            shapes |= {key: tuple(opened.get_slice(key).get_shape()) for key in keys}
     return shapes
 
 

@@ -6,7 +6,13 @@ from pathlib import Path
 
 import torch
 
+from engine.config import ModelConfig
 from engine.errors import RequestError
+from engine.fit import best_precision, memory_for
+from engine.machine import memory_of
+from engine.precision import Precision, automatic_precisions
+
+_FIRST_TOKENS = 2048  # two and a half minutes of talk
 
 
 def choose_device(wanted: str = "auto") -> torch.device:
@@ -42,11 +48,39 @@ def _why_no_cuda() -> str | None:
     return "no NVIDIA GPU with its driver was found"
 
 
-def choose_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 on a CUDA device that computes in it, else float32."""
-    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
-        return torch.bfloat16
-    return torch.float32
+def has_bf16(device: torch.device) -> bool:
+    """Whether the device computes in bfloat16; every CPU does, if slowly."""
+    return device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def compute_dtype(precision: Precision, device: torch.device) -> torch.dtype:
+    """What is computed in: quantised weights are undone to bfloat16, or float16 without that."""
+    match precision:
+        case Precision.FP32:
+            return torch.float32
+        case Precision.BF16:
+            return torch.bfloat16
+        case Precision.FP16:
+            return torch.float16
+        case Precision.INT8 | Precision.INT4:
+            return torch.bfloat16 if has_bf16(device) else torch.float16
+
+
+def automatic_precision(
+    config: ModelConfig, device: torch.device, within: int = 0, beside: int = 0
+) -> Precision:
+    """The most exact in which a language model and its speech parts fit into the free memory.
+
+    The parts' bytes are as in ``memory_for``; of a conversation room for its beginning is counted.
+    Where nothing fits, it is the smallest.
+    """
+    is_gpu = device.type == "cuda"
+    needed = {
+        precision: memory_for(config, precision, is_gpu, _FIRST_TOKENS, within, beside).total
+        for precision in automatic_precisions(is_gpu, has_bf16(device))
+    }
+    _, free = memory_of(device)
+    return best_precision(needed, free) if free else next(iter(needed))  # 0 is not known
 
 
 def processor_name(device: torch.device) -> str:

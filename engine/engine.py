@@ -30,12 +30,13 @@ from engine.events import (
     TextDelta,
     TimingsMs,
 )
-from engine.fit import Precision, context_limit, shorter_context
+from engine.fit import context_limit, shorter_context
 from engine.generate import DecodeState, generate
 from engine.interleave import AudioGroup, Deinterleaver, Text
 from engine.machine import memory_of
 from engine.models.decoder import Decoder
 from engine.modes import InferenceMode, Step
+from engine.precision import Precision
 from engine.requests import ReplyRequest, Task
 from engine.sampling_params import SamplingParams
 from engine.speech.decoder import SpeechDecoder
@@ -92,24 +93,24 @@ class SpeechEngine:
         cls,
         folder: Path | str,
         device: str = "auto",
-        dtype: torch.dtype | None = None,
+        precision: Precision | None = None,
         threads: int | None = None,
     ) -> "SpeechEngine":
-        """The engine of a model folder; a fault in the folder is a ``CheckpointError``.
+        """The engine of a model folder, in the most exact precision that fits unless one is named.
 
-        Raises ``OutOfMemory`` where the model does not fit. The context is bounded by the memory
-        that is free when the model is loaded.
+        A fault in the folder is a ``CheckpointError``, a device without room ``OutOfMemory``. The
+        context is bounded by the memory that is free once the model is loaded.
         """
         from engine.loading import load_components
 
         if threads is not None:
             torch.set_num_threads(threads)
         with _full_memory_told("the model does not fit into the memory that is free here"):
-            components = load_components(Path(folder), device, dtype)
+            components = load_components(Path(folder), device, precision)
         lm = components[0]
-        precision = Precision.FP32 if lm.dtype == torch.float32 else Precision.BF16
+        computed_in = Precision.FP32 if lm.dtype == torch.float32 else Precision.BF16
         _, free = memory_of(lm.device)
-        return cls(*components, context_limit=context_limit(lm.config, precision, free))
+        return cls(*components, context_limit=context_limit(lm.config, computed_in, free))
 
     def forget(self) -> None:
         """Drops what was computed for the last prompt, and frees its memory."""
@@ -445,6 +446,9 @@ def _full_memory_told(what: str) -> Iterator[None]:
             raise
         advice = "close other programs, or choose a smaller model"
         if is_gpu:
-            advice = "close other programs that use the GPU, choose a smaller model, or use the cpu"
+            advice = (
+                "close other programs that use the GPU, choose a smaller precision or model, "
+                "or use the cpu"
+            )
         traceback.clear_frames(error.__traceback__)  # they hold on to what was computed
         raise OutOfMemory(f"{what}: {advice}") from error

@@ -6,21 +6,24 @@ more tokens a second than the memory's bandwidth divided by those bytes allows. 
 were not compared with a run on a GPU.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
 from engine.config import ModelConfig
 from engine.model_folder import Part
-from engine.modes import MAIN, InferenceMode
+from engine.modes import MAIN, ForwardSchedule, InferenceMode
+from engine.precision import Precision, matrix_bytes
 from engine.releases import Release
 
 GIB = 1 << 30
 CONTEXT_TOKENS = 8192
 """Tokens of prompt and reply that room is counted for: about ten minutes of talk."""
 
-_GROUP = 128  # weights that share a scale and a zero point in int4
-_SCALE_BYTES = 2
-_FP32 = 4
+LARGEST_TABLE_BYTES = 8 << 20
+"""An embedding this small is kept once for every MCTP module, as the module's input takes it."""
+
+_FP32, _COMPLEX = 4, 8
 # Rows of the longest prefill that is computed in one go.
 _PREFILL_ROWS = 2048
 # Kernels and their workspaces, before any weight is there: CUDA context and libraries; Python
@@ -39,26 +42,6 @@ _SHORTEST_CONTEXT = 2048
 _TIGHT_SHARE = 0.92
 # In the released rhythm 4 text and 10 audio ids, of which 8 sound, make 0.64 s of speech.
 TOKENS_PER_SOUND_S = 14 / (8 / 12.5)
-
-
-class Precision(Enum):
-    """How the language model's weights are kept; the quantised ones compute in 16 bits."""
-
-    FP32 = "fp32"
-    BF16 = "bf16"
-    FP16 = "fp16"
-    INT8 = "int8"
-    INT4 = "int4"
-
-    @property
-    def compute_bytes(self) -> int:
-        """Bytes of a number in computations and in the KV cache."""
-        return _FP32 if self is Precision.FP32 else 2
-
-
-def precisions_on(is_gpu: bool) -> tuple[Precision, ...]:
-    """Those worth having on a device: without a GPU nothing smaller than 16 bits is faster."""
-    return tuple(Precision) if is_gpu else (Precision.FP32, Precision.BF16)
 
 
 class Verdict(Enum):
@@ -104,20 +87,6 @@ class Speed:
         return TOKENS_PER_SOUND_S / self.tokens_per_s
 
 
-def matrix_bytes(n_out: int, n_in: int, precision: Precision) -> int:
-    """The bytes of one weight matrix: quantised with a scale per output, or per group of inputs."""
-    match precision:
-        case Precision.FP32:
-            return _FP32 * n_out * n_in
-        case Precision.BF16 | Precision.FP16:
-            return 2 * n_out * n_in
-        case Precision.INT8:
-            return n_out * n_in + _SCALE_BYTES * n_out
-        case Precision.INT4:
-            groups = n_out * -(-n_in // _GROUP)
-            return n_out * n_in // 2 + 2 * _SCALE_BYTES * groups
-
-
 def layer_bytes(config: ModelConfig, precision: Precision) -> int:
     """The bytes of one decoder layer."""
     width, inner = config.hidden_size, config.intermediate_size
@@ -148,12 +117,31 @@ def module_bytes(config: ModelConfig, precision: Precision) -> int:
 
 
 def language_model_bytes(config: ModelConfig, precision: Precision) -> int:
-    """The bytes of all weights; the embedding stays in 16 bits where matrices are quantised."""
-    embedding = precision.compute_bytes * config.vocab_size * config.hidden_size
-    head = 0 if config.tie_word_embeddings else head_bytes(config, precision)
+    """The bytes of all weights.
+
+    Where matrices are quantised, the embedding stays in 16 bits, and a head that shares it is kept
+    beside it.
+    """
+    embedding = _embedding_bytes(config, precision)
+    shares = config.tie_word_embeddings and not precision.is_quantised
+    head = 0 if shares else head_bytes(config, precision)
     backbone = config.n_backbone_layers * layer_bytes(config, precision)
     modules = config.depth * module_bytes(config, precision)
     return embedding + head + backbone + modules + precision.compute_bytes * config.hidden_size
+
+
+def decoder_bytes(config: ModelConfig, precision: Precision) -> int:
+    """The bytes of the weights as they are arranged for decoding, with RoPE's turns."""
+    width = config.hidden_size
+    joined = matrix_bytes(width, 2 * width, precision)
+    half, table = matrix_bytes(width, width, precision), _embedding_bytes(config, precision)
+    arranged = half + (table if table <= LARGEST_TABLE_BYTES else half)
+    turns = _COMPLEX * config.max_position_embeddings * config.head_dim // 2
+    return language_model_bytes(config, precision) + config.depth * (arranged - joined) + turns
+
+
+def _embedding_bytes(config: ModelConfig, precision: Precision) -> int:
+    return precision.compute_bytes * config.vocab_size * config.hidden_size
 
 
 def kv_cache_bytes(config: ModelConfig, precision: Precision, n_tokens: int) -> int:
@@ -196,14 +184,28 @@ def memory_of(
     release: Release, precision: Precision, is_gpu: bool, n_tokens: int = CONTEXT_TOKENS
 ) -> Memory:
     """What running a released model takes on its device."""
-    config = release.config
     # The Plus variants' encoder runs in the language model's 16 bits, the rest in single precision.
     within = precision.compute_bytes * release.n_encoder_parameters
     beside = sum(
         _FP32 * part.n_parameters for part in release.parts if part.part is not Part.LANGUAGE_MODEL
     )
+    return memory_for(release.config, precision, is_gpu, n_tokens, within, beside)
+
+
+def memory_for(
+    config: ModelConfig,
+    precision: Precision,
+    is_gpu: bool,
+    n_tokens: int,
+    within: int = 0,
+    beside: int = 0,
+) -> Memory:
+    """What running a language model takes, with speech parts in bytes.
+
+    ``within`` are those of a speech encoder that comes with it, ``beside`` those of the others.
+    """
     return Memory(
-        language_model=language_model_bytes(config, precision) + within,
+        language_model=decoder_bytes(config, precision) + within,
         speech_parts=beside,
         kv_cache=kv_cache_bytes(config, precision, n_tokens),
         activations=activation_bytes(config, precision) + _SPEECH_ACTIVATIONS,
@@ -215,6 +217,12 @@ def host_bytes(release: Release) -> int:
     """What the machine's own memory must offer beside a GPU: the files are mapped, not held."""
     largest = release.config.vocab_size * release.config.hidden_size * 2
     return _HOST_RUNTIME + largest
+
+
+def best_precision(needed: Mapping[Precision, int], free: int) -> Precision:
+    """The first whose bytes are there, if tightly; the last where none is."""
+    fitting = (each for each, total in needed.items() if total <= free)
+    return next(fitting, list(needed)[-1])
 
 
 def verdict(needed: int, available: int) -> Verdict:
@@ -231,6 +239,19 @@ def step_bytes(config: ModelConfig, precision: Precision, maker: int, n_tokens: 
     if maker == MAIN:
         return config.n_backbone_layers * (layer_bytes(config, precision) + entry) + head
     return module_bytes(config, precision) + entry + head
+
+
+def reply_bytes(
+    config: ModelConfig,
+    precision: Precision,
+    schedule: ForwardSchedule,
+    prompt_length: int,
+    n_tokens: int,
+) -> int:
+    """What all steps of a reply read, each by its maker; not of a verified schedule."""
+    return sum(
+        step_bytes(config, precision, schedule.maker(n), prompt_length + n) for n in range(n_tokens)
+    )
 
 
 def fastest(

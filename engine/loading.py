@@ -1,19 +1,21 @@
 """Reads a model folder into the parts of an engine, and checks that they belong together."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from engine.checkpoint import load_weights, weight_names, weight_shapes, without_weights
+from engine.checkpoint import opened_weights, weight_names, weight_shapes, without_weights
 from engine.config import ModelConfig
-from engine.device import choose_device, choose_dtype
+from engine.device import automatic_precision, choose_device, compute_dtype
 from engine.errors import CheckpointError, RequestError
 from engine.model_folder import ModelParts
 from engine.models.decoder import Decoder
 from engine.models.plus_lm import AUDIO_PREFIXES, CTC_WEIGHT, PlusSpeechLM
 from engine.models.speech_lm import SpeechLM
+from engine.precision import Precision
 from engine.sampling_params import SamplingParams
 from engine.speech.decoder import SpeechDecoder
 from engine.speech.encoder import SpeechEncoder, read_config
@@ -45,19 +47,23 @@ Components = tuple[
 """What ``SpeechEngine`` is made of, in its order."""
 
 
-def load_components(folder: Path, device_name: str, dtype: torch.dtype | None) -> Components:
-    """The parts of the model in ``folder``, on the named device."""
+def load_components(folder: Path, device_name: str, precision: Precision | None) -> Components:
+    """The parts of the model in ``folder``, on the named device.
+
+    ``precision`` None is the most exact that fits there. Raises ``CheckpointError`` for a folder
+    that cannot be used.
+    """
     parts = ModelParts.of(folder)
     if missing := parts.missing():
         raise CheckpointError(f"{folder}: the model lacks {', '.join(missing)}")
     device = choose_device(device_name)
     try:
-        return _load(parts, device, dtype or choose_dtype(device))
+        return _load(parts, device, precision)
     except _NONSENSE as error:
         raise CheckpointError(f"{folder}: the model's files do not make sense: {error}") from error
 
 
-def _load(parts: ModelParts, device: torch.device, dtype: torch.dtype) -> Components:
+def _load(parts: ModelParts, device: torch.device, precision: Precision | None) -> Components:
     folder = parts.language_model
     text_tokenizer = TextTokenizer.load(folder)
     vocabulary = text_tokenizer.vocabulary
@@ -68,7 +74,13 @@ def _load(parts: ModelParts, device: torch.device, dtype: torch.dtype) -> Compon
             f"{folder}: the tokenizer has {vocabulary.size} ids, the model {config.vocab_size}"
         )
     lm = _language_model(parts, config, vocabulary.plus)
-    load_weights(lm, folder, dtype=dtype, device=device)
+    precision = precision or automatic_precision(config, device, *_speech_bytes(parts, device))
+    dtype = compute_dtype(precision, device)
+    with opened_weights(lm, folder, dtype=dtype, device=device) as stored:
+        decoder = Decoder(lm, precision, stored.fill)
+        if isinstance(lm, PlusSpeechLM):
+            for prefix in AUDIO_PREFIXES:
+                stored.fill(lm.get_submodule(prefix.removesuffix(".")), prefix)
     speech_decoder = SpeechDecoder.load(parts.speech_decoder, device, parts.folder / "converted")
     counts = {"text tokenizer": vocabulary.n_audio, "speech decoder": speech_decoder.n_codes}
     speech_tokenizer: SpeechTokenizer | SpeechEncoder
@@ -81,7 +93,25 @@ def _load(parts: ModelParts, device: torch.device, dtype: torch.dtype) -> Compon
     if len(set(counts.values())) > 1:
         told = ", ".join(f"{count} ({part})" for part, count in counts.items())
         raise CheckpointError(f"{folder}: the parts know different numbers of audio tokens: {told}")
-    return Decoder(lm), text_tokenizer, speech_tokenizer, speech_decoder, default_params(folder)
+    return decoder, text_tokenizer, speech_tokenizer, speech_decoder, default_params(folder)
+
+
+def _speech_bytes(parts: ModelParts, device: torch.device) -> tuple[int, int]:
+    """The bytes of speech parts within the language model's weights, and beside them."""
+    shapes = weight_shapes(parts.language_model)
+    encoder = [shape for name, shape in shapes.items() if name.startswith(AUDIO_PREFIXES)]
+    within = sum(map(math.prod, encoder)) * (2 if device.type == "cuda" else 4)
+    folders = (parts.speech_decoder, *(() if encoder else (parts.speech_tokenizer,)))
+    return within, sum(map(_single_precision_bytes, folders))
+
+
+def _single_precision_bytes(folder: Path) -> int:
+    """What the weights in a folder take when they are read; of pickles the size of their files."""
+    files = list(folder.glob("*.safetensors"))
+    if not files:
+        return sum(file.stat().st_size for file in folder.glob("*.pt"))
+    shapes = [shape for file in files for shape in weight_shapes(file).values()]
+    return torch.float32.itemsize * sum(map(math.prod, shapes))
 
 
 def check_variant(folder: Path, vocabulary: Vocabulary) -> None:

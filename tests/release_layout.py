@@ -20,6 +20,7 @@ import torch
 from tokenizers.pre_tokenizers import ByteLevel
 from torch import Tensor
 
+from engine.benchmarks.sizes import FULL_SPEECH_TOKENIZER, QWEN_SIZES
 from engine.checkpoint import (
     load_weights,
     save_index,
@@ -59,36 +60,19 @@ SMALL = Size(
     hift=HIFT,
     shard_bytes=100_000,
 )
-_FULL_TOKENIZER = WhisperVQConfig(
-    d_model=1280,
-    encoder_attention_heads=20,
-    encoder_ffn_dim=5120,
-    quantize_position=16,
-    quantize_vocab_size=16384,
-    num_mel_bins=128,
-)
 
 
-def full_size(hidden: int, intermediate: int, layers: int, heads: int, kv_heads: int) -> Size:
-    """A Qwen2.5 of this size with ten MCTP modules and the released speech parts."""
-    lm = ModelConfig(
-        vocab_size=168072,
-        hidden_size=hidden,
-        intermediate_size=intermediate,
-        num_hidden_layers=layers + 10,
-        num_attention_heads=heads,
-        num_key_value_heads=kv_heads,
-        num_nextn_predict_layers=10,
-        rope_theta=1e6,
-    )
-    parts = (_FULL_TOKENIZER, FlowConfig(), HiFTConfig())
+def full_size(name: str) -> Size:
+    """A Qwen2.5 of this size with ten MCTP modules, untied, and the released speech parts."""
+    lm = replace(QWEN_SIZES[name], tie_word_embeddings=False)
+    parts = (FULL_SPEECH_TOKENIZER, FlowConfig(), HiFTConfig())
     return Size(lm, 151643, 16384, *parts, shard_bytes=5_000_000_000)
 
 
 SIZES = {
     "small": SMALL,
-    "0.5b": full_size(896, 4864, 24, 14, 2),
-    "7b": full_size(3584, 18944, 28, 28, 4),
+    "0.5b": full_size("0.5b"),
+    "7b": full_size("7b"),
 }
 
 
@@ -166,23 +150,24 @@ def write_speech_decoder(folder: Path, flow: FlowConfig, hift: HiFTConfig) -> No
     torch.save(later, folder / "hift.pt")
 
 
-def check(folder: Path, copy: Path, size: Size, dtype: torch.dtype = torch.bfloat16) -> None:
+def check(folder: Path, copy: Path, size: Size) -> None:
     """Opens the model, runs all modes, saves the language model back and compares every byte."""
     from engine.conversation import Conversation
     from engine.engine import SpeechEngine
     from engine.events import ReplyEnded
     from engine.modes import InferenceMode
+    from engine.precision import Precision
     from engine.requests import ReplyRequest
     from engine.sampling_params import SamplingParams
 
-    engine = SpeechEngine.load(folder, dtype=dtype)
+    engine = SpeechEngine.load(folder, precision=Precision.BF16)
     for mode in InferenceMode:
         request = ReplyRequest(0, Conversation(), "Hello?", mode, SamplingParams(max_new_tokens=24))
         end = list(engine.respond(request))[-1]
         assert isinstance(end, ReplyEnded), end
         print(f"{mode.value}: {end.stats.n_tokens} tokens")
     del engine
-    save_back(folder, copy, dtype, size.shard_bytes)
+    save_back(folder, copy, torch.bfloat16, size.shard_bytes)
     assert digests(folder) == digests(copy), "the copy differs"
     print("saved back: every shard and the index are the same")
 

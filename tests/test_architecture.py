@@ -27,6 +27,7 @@ PURE = {
         "interleave",
         "model_folder",
         "modes",
+        "precision",
         "processors",
         "releases",
         "safetensors_header",

@@ -54,6 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
             tells_times=arguments.json,
             is_offline=arguments.offline,
             device=arguments.device,
+            precision=arguments.precision,
             threads=arguments.threads,
             adjust=lambda settings: _adjusted(settings, arguments),
         )

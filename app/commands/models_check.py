@@ -14,18 +14,17 @@ from engine.fit import (
     CONTEXT_TOKENS,
     GIB,
     Memory,
-    Precision,
     Speed,
     Verdict,
     disk_bytes,
     fastest,
     host_bytes,
     memory_of,
-    precisions_on,
     verdict,
 )
 from engine.machine import Machine, machine_with
 from engine.model_store import ModelStore, in_gb
+from engine.precision import Precision, precisions_on
 from engine.releases import Release
 
 _FITS, _DOES_NOT_FIT = 0, 1

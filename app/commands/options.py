@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from app import paths
 from engine import catalogue
 from engine.modes import InferenceMode
+from engine.precision import Precision
 
 if TYPE_CHECKING:
     from engine.engine import SpeechEngine
@@ -23,7 +24,19 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
         "--model", default="nano", metavar="nano|DIR", help="a model's name or folder"
     )
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default auto)")
+    add_precision_option(parser)
     parser.add_argument("--threads", type=positive, help="CPU threads (default: torch decides)")
+
+
+def add_precision_option(parser: argparse.ArgumentParser) -> None:
+    """How the language model's weights are kept; None is ``auto``."""
+    parser.add_argument(
+        "--precision",
+        type=_precision,
+        metavar="|".join(("auto", *(precision.value for precision in Precision))),
+        help="how the language model's weights are kept: int8 takes half of bf16's memory, int4 "
+        "about a third (default auto: the most exact that fits)",
+    )
 
 
 def add_reply_options(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +65,12 @@ def load_engine(arguments: argparse.Namespace) -> SpeechEngine:
     entry = catalogue.find(arguments.model, paths.models())
     from engine.engine import SpeechEngine
 
-    return SpeechEngine.load(entry.folder, device=arguments.device, threads=arguments.threads)
+    return SpeechEngine.load(
+        entry.folder,
+        device=arguments.device,
+        precision=arguments.precision,
+        threads=arguments.threads,
+    )
 
 
 def sampling(arguments: argparse.Namespace, defaults: SamplingParams) -> SamplingParams:
@@ -65,6 +83,11 @@ def sampling(arguments: argparse.Namespace, defaults: SamplingParams) -> Samplin
     if arguments.max_tokens is not None:
         params = dataclasses.replace(params, max_new_tokens=arguments.max_tokens)
     return params
+
+
+def _precision(text: str) -> Precision | None:
+    """A precision by its name, as an argument type; None for ``auto``."""
+    return None if text == "auto" else Precision(text)
 
 
 def positive(text: str) -> int:

@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from app.latency import Summary
     from app.settings import Settings
     from app.turn_record import TurnRecord
-    from engine.fit import Precision, Verdict
+    from engine.fit import Verdict
     from engine.model_store import Order, Stock
     from engine.modes import InferenceMode
+    from engine.precision import Precision
 
 
 class ExportFormat(Enum):

@@ -26,9 +26,12 @@ class Spread:
 
     @classmethod
     def of(cls, values: list[float]) -> "Spread | None":
-        """The spread of at least one value; None where there is none."""
-        if not values:
-            return None
+        """The spread of the values; None where there is none."""
+        return cls.over(values) if values else None
+
+    @classmethod
+    def over(cls, values: list[float]) -> "Spread":
+        """The spread of at least one value."""
         ordered = sorted(values)
         middle = len(ordered) // 2
         median = (ordered[middle] + ordered[-1 - middle]) / 2

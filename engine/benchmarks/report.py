@@ -18,10 +18,11 @@ from engine.benchmarks.throughput import (
     throughput,
 )
 from engine.config import ModelConfig
-from engine.device import choose_device, choose_dtype, processor_name
+from engine.device import automatic_precision, choose_device, compute_dtype, processor_name
 from engine.engine import SpeechEngine
 from engine.models.decoder import Decoder
 from engine.modes import InferenceMode
+from engine.precision import Precision
 from engine.utterance import Utterance
 
 _INTERMEDIATE_PER_WIDTH = 3
@@ -118,9 +119,9 @@ class BenchReport:
         ]
         for mode in self.modes:
             lines.append(
-                f"{mode.mode.value:8} {_cell(mode.tokens_per_s, 0):>20} "
-                f"{mode.ratio_to_vanilla:5.2f}x {_cell(mode.first_audio_tokens_ms, 0):>20} "
-                f"{_cell(mode.first_sound_ms, 0):>20} {_cell(mode.real_time_factor, 2):>20}"
+                f"{mode.mode.value:8} {cell(mode.tokens_per_s, 0):>20} "
+                f"{mode.ratio_to_vanilla:5.2f}x {cell(mode.first_audio_tokens_ms, 0):>20} "
+                f"{cell(mode.first_sound_ms, 0):>20} {cell(mode.real_time_factor, 2):>20}"
             )
         lines.append("")
         for mode in self.modes:
@@ -152,13 +153,15 @@ def bench_random(
     threads: int | None,
     repeats: int,
     n_tokens: int,
+    precision: Precision | None = None,
 ) -> BenchReport:
     """A language model of random weights; no sound, and the first tokens count from the prompt."""
     if threads is not None:
         torch.set_num_threads(threads)
     config = random_config(n_layers, depth, width)
     device = choose_device(device_name)
-    decoder = Decoder(random_model(config).to(device, choose_dtype(device)))
+    precision = precision or automatic_precision(config, device)
+    decoder = Decoder(random_model(config).to(device, compute_dtype(precision, device)), precision)
     rates = throughput(decoder, n_tokens=n_tokens, repetitions=repeats)
     modes = []
     for rate, ratio in zip(rates, _ratios(rates), strict=True):
@@ -229,7 +232,8 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
 
 
-def _cell(spread: Spread | None, digits: int) -> str:
+def cell(spread: Spread | None, digits: int) -> str:
+    """A figure with its range, for a table."""
     if spread is None:
         return "-"
     numbers = (spread.median, spread.lowest, spread.highest)

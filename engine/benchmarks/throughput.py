@@ -65,14 +65,19 @@ def throughput(
     prompt_length: int = PROMPT_LENGTH,
     repetitions: int = 5,
     clock: Clock = time.perf_counter,
+    n_warmup_tokens: int | None = None,
 ) -> list[Throughput]:
-    """Greedy tokens per second, prefill included; the modes take turns, so that load hits all."""
+    """Greedy tokens per second, prefill included; the modes take turns, so that load hits all.
+
+    The first round only warms up, with ``n_warmup_tokens`` where it need not be a whole reply.
+    """
     rates: dict[InferenceMode, list[float]] = {mode: [] for mode in modes}
     accepted: dict[InferenceMode, float | None] = {}
     for repetition in range(repetitions + 1):
         for mode in modes:
-            elapsed, accepted[mode] = _time_reply(decoder, mode, n_tokens, prompt_length, clock)
-            if repetition:  # the first round warms up
+            n_made = n_tokens if repetition else n_warmup_tokens or n_tokens
+            elapsed, accepted[mode] = _time_reply(decoder, mode, n_made, prompt_length, clock)
+            if repetition:
                 rates[mode].append(n_tokens / elapsed)
     return [
         Throughput(mode, statistics.median(values), min(values), max(values), accepted[mode])
@@ -88,11 +93,26 @@ def first_audio_ms(
     clock: Clock = time.perf_counter,
 ) -> float:
     """Median time from a prompt to the tokens of the first sound, prefill included."""
+    return statistics.median(
+        first_tokens_ms(decoder, mode, FIRST_AUDIO_TOKENS, prompt_length, repetitions, clock)
+    )
+
+
+def first_tokens_ms(
+    decoder: Decoder,
+    mode: InferenceMode,
+    n_tokens: int,
+    prompt_length: int,
+    repetitions: int,
+    clock: Clock = time.perf_counter,
+    n_warmups: int = 1,
+) -> list[float]:
+    """Times from a prompt to its first tokens, prefill included, after some that do not count."""
     times = [
-        _time_reply(decoder, mode, FIRST_AUDIO_TOKENS, prompt_length, clock)[0]
-        for _ in range(repetitions + 1)
+        _time_reply(decoder, mode, n_tokens, prompt_length, clock)[0]
+        for _ in range(n_warmups + repetitions)
     ]
-    return 1000 * statistics.median(times[1:])
+    return [1000 * elapsed for elapsed in times[n_warmups:]]
 
 
 def _time_reply(

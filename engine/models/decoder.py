@@ -12,7 +12,8 @@ equal. What differs is only arrangement:
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -20,14 +21,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.config import ModelConfig
+from engine.fit import LARGEST_TABLE_BYTES
 from engine.models.attention import rotary_tables
 from engine.models.kv_cache import KVCache, LayerCache
-from engine.models.matrices import RowsTimesMatrix, prepare
+from engine.models.matrices import prepare
+from engine.models.planes import RowsTimesMatrix
 from engine.models.qwen2 import DecoderLayer
 from engine.models.speech_lm import SpeechLM
 from engine.models.workspace import Workspace
+from engine.precision import Precision
 
-_LARGEST_TABLE_BYTES = 8 << 20  # for each MCTP module
+Filler = Callable[[nn.Module, str], None]
+"""Gives the weights of a module memory and values; told how their names in the model begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +58,40 @@ class _Module:
 class Decoder:
     """Immutable weights for generating; what changes lives in the ``KVCache`` passed in.
 
-    Its methods are to be called under ``torch.inference_mode``.
+    ``precision`` says which matrices are quantised; None keeps all as they are. With ``fill``, the
+    model has no weights: they come layer by layer, and each layer gives its memory back as soon as
+    it is arranged, so that a quantised model never lies whole in a wider form. Its methods are to
+    be called under ``torch.inference_mode``.
     """
 
     @torch.inference_mode()
-    def __init__(self, model: SpeechLM) -> None:
+    def __init__(
+        self, model: SpeechLM, precision: Precision | None = None, fill: Filler | None = None
+    ) -> None:
         self.config: ModelConfig = model.config
+        self.precision, self._fill = precision, fill
         config = self.config
-        self._embedding = model.model.embed_tokens.weight.detach()
+        with self._filled(model, "model.embed_tokens"):
+            self._embedding = model.model.embed_tokens.weight.detach()
         self.dtype, self.device = self._embedding.dtype, self._embedding.device
+        with self._filled(model, *(() if model.lm_head is None else ("lm_head",))):
+            head = self._embedding if model.lm_head is None else model.lm_head.weight.detach()
+            self._head = self._matrix(head)
         self._group = config.num_attention_heads // config.num_key_value_heads
         self._n_turned_heads = config.num_attention_heads + config.num_key_value_heads
-        layers = [self._prepare_layer(layer) for layer in model.model.layers]
+        layers = []
+        for n, layer in enumerate(model.model.layers):
+            with self._filled(model, f"model.layers.{n}"):
+                layers.append(self._prepare_layer(layer))
         self._backbone = layers[: config.n_backbone_layers]
-        self._modules = [
-            self._prepare_module(model, k, layer)
-            for k, layer in enumerate(layers[config.n_backbone_layers :])
-        ]
-        self._norm = self._prepare_norm(model.model.norm)
-        self._head = prepare(model.head_weight.detach())
+        self._modules = []
+        for k, layer in enumerate(layers[config.n_backbone_layers :]):
+            with self._filled(
+                model, f"mtp_projs.{k}", f"mtp_embed_norms.{k}", f"mtp_hidden_norms.{k}"
+            ):
+                self._modules.append(self._prepare_module(model, k, layer))
+        with self._filled(model, "model.norm"):
+            self._norm = self._prepare_norm(model.model.norm)
         positions = torch.arange(config.max_position_embeddings, device=self.device)
         cos, sin = rotary_tables(positions, config)
         half = config.head_dim // 2
@@ -176,6 +196,21 @@ class Decoder:
         torch.linalg.vector_norm(work.residual, 2, 1, True, out=work.length)
         return torch.mul(work.x, weight, out=work.normed).div_(work.length)
 
+    @contextmanager
+    def _filled(self, model: SpeechLM, *names: str) -> Iterator[None]:
+        """Inside, these parts of the model have their weights; those that came for it go again."""
+        if self._fill is None:
+            yield
+            return
+        for name in names:
+            self._fill(model.get_submodule(name), f"{name}.")
+        yield
+        for name in names:
+            model.get_submodule(name).to("meta")
+
+    def _matrix(self, weight: Tensor) -> RowsTimesMatrix:
+        return prepare(weight, self.precision)
+
     def _prepare_norm(self, norm: nn.RMSNorm) -> Tensor:
         """The weight for ``_rms_norm``, which holds sqrt(D) as well in single precision."""
         scale = math.sqrt(self.config.hidden_size) if self.dtype == torch.float32 else 1.0
@@ -196,25 +231,25 @@ class Decoder:
         output = attention.o_proj.weight.unflatten(1, (n_kv, self._group, config.head_dim))
         return _Layer(
             input_norm=self._prepare_norm(layer.input_layernorm),
-            qkv=prepare(torch.cat((queries(q.weight), keys(k.weight), v.weight))),
+            qkv=self._matrix(torch.cat((queries(q.weight), keys(k.weight), v.weight))),
             qkv_bias=torch.cat((queries(q.bias).flatten(), keys(k.bias).flatten(), v.bias)),
-            output=prepare(output.transpose(1, 2).flatten(1)),
+            output=self._matrix(output.transpose(1, 2).flatten(1)),
             post_attention_norm=self._prepare_norm(layer.post_attention_layernorm),
-            gate=prepare(mlp.gate_proj.weight),
-            up=prepare(mlp.up_proj.weight),
-            down=prepare(mlp.down_proj.weight),
+            gate=self._matrix(mlp.gate_proj.weight),
+            up=self._matrix(mlp.up_proj.weight),
+            down=self._matrix(mlp.down_proj.weight),
         )
 
     def _prepare_module(self, model: SpeechLM, k: int, layer: _Layer) -> _Module:
         embed_half, hidden_half = model.mtp_projs[k].weight.chunk(2, dim=1)
         embedding = self._embedding
-        if embedding.nbytes <= _LARGEST_TABLE_BYTES:
+        if embedding.nbytes <= LARGEST_TABLE_BYTES:
             table = F.linear(model.mtp_embed_norms[k](embedding), embed_half)
 
             def embed(ids: Tensor, work: Workspace) -> Tensor:
                 return F.embedding(ids, table)
         else:
-            matrix, weight = prepare(embed_half), self._prepare_norm(model.mtp_embed_norms[k])
+            matrix, weight = self._matrix(embed_half), self._prepare_norm(model.mtp_embed_norms[k])
 
             def embed(ids: Tensor, work: Workspace) -> Tensor:
                 work.x.copy_(F.embedding(ids, embedding))
@@ -223,6 +258,6 @@ class Decoder:
         return _Module(
             embed=embed,
             hidden_norm=self._prepare_norm(model.mtp_hidden_norms[k]),
-            hidden_half=prepare(hidden_half),
+            hidden_half=self._matrix(hidden_half),
             layer=layer,
         )

@@ -6,20 +6,25 @@ float32 arithmetic, so it gives the same numbers.
 """
 
 import warnings
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from engine.models.planes import RowsTimesMatrix, quantised
+from engine.precision import Precision
+
 # Weights from which a product is worth sharing out to all threads, which takes about 20 us.
 _SPLIT_FROM = 1 << 20
 
-RowsTimesMatrix = Callable[[Tensor, Tensor | None, Tensor], Tensor]
-"""Takes rows (S, in), an optional bias (out,) and where to write; returns that, (S, out)."""
 
+def prepare(weight: Tensor, precision: Precision | None = None) -> RowsTimesMatrix:
+    """The fastest multiplication by ``weight`` (out, in); the weights are copied if re-arranged.
 
-def prepare(weight: Tensor) -> RowsTimesMatrix:
-    """The fastest multiplication by ``weight`` (out, in); the weights are copied if re-arranged."""
+    ``precision`` None keeps the weights as they are; a quantised one keeps fewer bits of them,
+    except of a matrix whose inputs make no whole groups.
+    """
+    if precision is not None and precision.group(weight.shape[1]) is not None:
+        return quantised(weight, precision)
     if weight.device.type != "cpu" or weight.dtype != torch.float32:
         return _multiplication(weight.t())
     if is_exact_in_half_precision(weight):

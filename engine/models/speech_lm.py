@@ -93,14 +93,19 @@ class SpeechLM(nn.Module):
         return states
 
 
-@torch.no_grad()
 def initialise(model: SpeechLM, generator: torch.Generator) -> SpeechLM:
     """Draws fresh weights: N(0, initializer_range) matrices, zero biases, unit norms."""
-    for name, parameter in model.named_parameters():
+    draw(model, model.config.initializer_range, generator)
+    return model
+
+
+@torch.no_grad()
+def draw(part: nn.Module, spread: float, generator: torch.Generator) -> None:
+    """Draws the weights of one part: N(0, spread) matrices, zero biases, unit norms."""
+    for name, parameter in part.named_parameters():
         if name.endswith("bias"):
             parameter.zero_()
         elif parameter.dim() == 1:
             parameter.fill_(1.0)
         else:
-            parameter.normal_(0.0, model.config.initializer_range, generator=generator)
-    return model
+            parameter.normal_(0.0, spread, generator=generator)

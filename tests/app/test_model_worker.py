@@ -19,9 +19,10 @@ from app.ui.ports import (
     ModelWorkEnded,
 )
 from engine.download import Hub
-from engine.fit import GIB, Precision, Verdict
+from engine.fit import GIB, Verdict
 from engine.machine import Machine
 from engine.model_store import ModelStore, State
+from engine.precision import Precision
 from engine.processors import Processor, known_gpu
 from engine.releases import RELEASES
 from tests.hub_server import HubServer

@@ -5,8 +5,13 @@ import warnings
 import pytest
 import torch
 
-from engine.device import choose_device, choose_dtype, processor_name
+from engine import device as device_module
+from engine.config import ModelConfig
+from engine.device import automatic_precision, choose_device, compute_dtype, processor_name
 from engine.errors import RequestError
+from engine.fit import GIB
+from engine.precision import Precision
+from engine.releases import RELEASES
 
 
 @pytest.fixture
@@ -24,7 +29,8 @@ def one_cuda_device(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("no_cuda")
 def test_without_cuda_the_cpu_computes_in_single_precision() -> None:
     assert choose_device() == torch.device("cpu")
-    assert choose_dtype(torch.device("cpu")) == torch.float32
+    precision = automatic_precision(ModelConfig.tiny(), torch.device("cpu"))
+    assert compute_dtype(precision, torch.device("cpu")) == torch.float32
 
 
 @pytest.mark.usefixtures("one_cuda_device")
@@ -32,7 +38,38 @@ def test_a_cuda_device_is_preferred_and_computes_in_half_precision() -> None:
     assert choose_device() == torch.device("cuda")
     assert choose_device("cuda:0") == torch.device("cuda:0")
     assert choose_device("cpu") == torch.device("cpu")
-    assert choose_dtype(torch.device("cuda")) == torch.bfloat16
+
+
+@pytest.mark.usefixtures("one_cuda_device")
+@pytest.mark.parametrize(
+    ("free_gib", "expected"),
+    [(24, Precision.BF16), (15.5, Precision.INT8), (11.6, Precision.INT4), (4, Precision.INT4)],
+)
+def test_the_7b_takes_what_the_card_has_room_for(
+    free_gib: float, expected: Precision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the speech parts beside it, as they are released."""
+    monkeypatch.setattr(device_module, "memory_of", lambda _: (0, int(free_gib * GIB)))
+    beside = 4 * sum(part.n_parameters for part in RELEASES[0].parts[1:])
+    cuda = torch.device("cuda")
+    assert automatic_precision(RELEASES[0].config, cuda, 0, beside) is expected
+
+
+def test_where_memory_is_not_known_the_most_exact_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(device_module, "memory_of", lambda _: (0, 0))
+    found = automatic_precision(RELEASES[0].config, torch.device("cpu"))
+    assert found is Precision.FP32
+
+
+@pytest.mark.usefixtures("one_cuda_device")
+def test_quantised_weights_compute_in_what_the_device_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    cuda = torch.device("cuda")
+    assert compute_dtype(Precision.INT4, cuda) == torch.bfloat16
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
+    assert compute_dtype(Precision.INT4, cuda) == torch.float16
+    assert compute_dtype(Precision.INT4, torch.device("cpu")) == torch.bfloat16
 
 
 @pytest.mark.usefixtures("one_cuda_device")

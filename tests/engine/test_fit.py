@@ -9,7 +9,6 @@ from engine.config import ModelConfig
 from engine.fit import (
     CONTEXT_TOKENS,
     GIB,
-    Precision,
     Verdict,
     context_limit,
     disk_bytes,
@@ -17,7 +16,7 @@ from engine.fit import (
     kv_cache_bytes,
     language_model_bytes,
     memory_of,
-    precisions_on,
+    reply_bytes,
     shorter_context,
     step_bytes,
     verdict,
@@ -28,6 +27,7 @@ from engine.models.decoder import Decoder
 from engine.models.speech_lm import SpeechLM
 from engine.models.whisper_vq import WhisperVQEncoder
 from engine.modes import InferenceMode
+from engine.precision import Precision, precisions_on
 from engine.processors import GPUS, known_gpu
 from engine.releases import RELEASES, parameter_count, release_of
 from engine.speech.flow import FlowConfig, FlowDecoder
@@ -105,16 +105,17 @@ def test_quantised_weights_have_their_scales() -> None:
     embedding = 2 * config.vocab_size * config.hidden_size
     int8 = language_model_bytes(config, Precision.INT8) - embedding
     int4 = language_model_bytes(config, Precision.INT4) - embedding
-    assert int8 / (bf16 - embedding) == pytest.approx(0.5, rel=0.002)
-    assert int4 / (bf16 - embedding) == pytest.approx(0.25 + 4 / 2 / 128, rel=0.002)
+    assert int8 / (bf16 - embedding) == pytest.approx(0.5 + 4 / 256, rel=0.002)
+    assert int4 / (bf16 - embedding) == pytest.approx(0.25 + 4 / 2 / 64, rel=0.002)
 
 
 @pytest.mark.parametrize(
     ("gib", "precision", "expected"),
     [
         (80, Precision.BF16, Verdict.FITS),
+        (24, Precision.BF16, Verdict.TIGHT),
         (16, Precision.BF16, Verdict.TOO_LARGE),
-        (16, Precision.INT8, Verdict.FITS),
+        (16, Precision.INT8, Verdict.TIGHT),
         (12, Precision.INT4, Verdict.FITS),
         (8, Precision.INT4, Verdict.TOO_LARGE),
     ],
@@ -158,6 +159,22 @@ def test_the_floor_of_each_mode_follows_its_rhythm() -> None:
     boost = 14 * bandwidth / (4 * main + 10 * module)
     assert speed[InferenceMode.BOOST] == speed[InferenceMode.BALANCE] == pytest.approx(boost)
     assert 300 < speed[InferenceMode.VANILLA] < 350
+
+
+def test_a_reply_reads_what_its_steps_read() -> None:
+    config = BOOST.config
+    schedule = InferenceMode.TURBO.schedule(config.depth)
+    read = reply_bytes(config, Precision.INT8, schedule, prompt_length=32, n_tokens=12)
+    main = [step_bytes(config, Precision.INT8, 0, 32 + n) for n in (0, 11)]
+    modules = [step_bytes(config, Precision.INT8, n, 32 + n) for n in range(1, 11)]
+    assert read == sum(main) + sum(modules)
+
+
+def test_a_shared_embedding_is_kept_beside_a_quantised_head() -> None:
+    config = replace(BOOST.config, tie_word_embeddings=True)
+    own = replace(config, tie_word_embeddings=False)
+    assert language_model_bytes(config, Precision.INT4) == language_model_bytes(own, Precision.INT4)
+    assert language_model_bytes(config, Precision.BF16) < language_model_bytes(own, Precision.BF16)
 
 
 def test_without_modules_all_modes_are_vanilla() -> None:

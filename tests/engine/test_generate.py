@@ -143,7 +143,7 @@ def test_cached_equals_uncached_with_tied_embeddings_and_one_head_each() -> None
 def test_a_large_vocabulary_needs_no_table_of_embeddings(
     model: SpeechLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decoder_module, "_LARGEST_TABLE_BYTES", 0)
+    monkeypatch.setattr(decoder_module, "LARGEST_TABLE_BYTES", 0)
     assert_cached_equals_uncached(model, Decoder(model), InferenceMode.TURBO, PROMPT, 12)
 
 

@@ -23,8 +23,9 @@ from app.ui.ports import (
 )
 from app.ui_commands import SetModel
 from app.ui_events import EngineReady
-from engine.fit import GIB, Precision, Verdict
+from engine.fit import GIB, Verdict
 from engine.model_store import Order, PartOrder, State, Stock
+from engine.precision import Precision
 from engine.releases import RELEASES
 from tests.app.ui.fakes import Surroundings
 from tests.app.ui.walk import dialogs
