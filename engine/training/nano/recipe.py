@@ -121,8 +121,8 @@ def nano_stages(minutes: tuple[float, float, float, float, float]) -> tuple[Stag
     own = (
         replace(from_nothing, number=0, name="language", mixture=_LANGUAGE),
         replace(from_nothing, mixture=_EVERYTHING, listening_weight=1.0),
-        replace(STAGES[1], lr=1e-3, muon_lr_scale=2.0, mixture=_SPOKEN),
-        replace(STAGES[2], lr=1e-3, muon_lr_scale=2.0, mixture=_SPOKEN),
+        replace(STAGES[1], lr=1e-3, muon_lr_scale=2.0, mixture=_SPOKEN, text_weight=_TEXT_WEIGHT),
+        replace(STAGES[2], lr=1e-3, muon_lr_scale=2.0, mixture=_SPOKEN, text_weight=_TEXT_WEIGHT),
         replace(
             STAGES[3],
             lr=3e-4,
