@@ -29,7 +29,7 @@ class Objective:
     with_stp: bool
     detach: bool
     mtp_weight: float = 1.0
-    text_weight: float = 1.0  # of a text token's STP loss; an audio token's is 1
+    text_weight: float = 1.0  # of a text token's losses; an audio token's are 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def speech_losses(
         weights = hidden.new_ones(model.head_weight.shape[0])
         weights[: vocabulary.audio_0] = objective.text_weight
     stp = score(model, hidden, batch.labels, weights) if objective.with_stp else None
-    modules = _module_scores(model, hidden, batch, objective)
+    modules = _module_scores(model, hidden, batch, objective, weights)
     total = stp.loss(denominator) if stp is not None else hidden.new_zeros(())
     if modules:
         each = torch.stack([scores.loss(denominator) for scores in modules])
@@ -105,7 +105,7 @@ def score(model: SpeechLM, hidden: Tensor, labels: Tensor, weights: Tensor | Non
 
 
 def _module_scores(
-    model: SpeechLM, hidden: Tensor, batch: Batch, objective: Objective
+    model: SpeechLM, hidden: Tensor, batch: Batch, objective: Objective, weights: Tensor | None
 ) -> tuple[Scores, ...]:
     if not objective.n_modules:
         return ()
@@ -127,7 +127,7 @@ def _module_scores(
         if not positions.shape[1]:
             break
         hidden = model.mctp_forward(k, embeddings, hidden, positions, mask)
-        found.append(score(model, hidden, labels))
+        found.append(score(model, hidden, labels, weights))
     return tuple(found)
 
 

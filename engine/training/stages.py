@@ -39,7 +39,7 @@ class Stage:
     mixture: Mapping[Task, float]  # relative shares of the samples
     mctp_lr_scale: float = 1.0
     muon_lr_scale: float | None = None  # Muon trains the layers' matrices; None: AdamW alone
-    text_weight: float = 1.0  # of a text token in the STP loss
+    text_weight: float = 1.0  # of a text token in the losses
     listening_weight: float = 0.0  # of the CTC loss on what is heard, see ``listening.py``
     weight_decay: float = 0.0
     start: Start = Start.AS_IS

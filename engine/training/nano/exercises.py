@@ -12,7 +12,7 @@ from engine.training.nano.numerals import english_number, mandarin_number
 from engine.training.nano.topics import Exchange, Topic, capitalised
 
 _MOST = {"sums": (20, 50), "differences": (20, 50), "products": (12, 15), "counting": (20, 50)}
-_SHARES = {"sums": 3, "differences": 4, "products": 3, "counting": 1}
+_SHARES = {"sums": 3, "differences": 4, "products": 3, "counting": 2}
 _LARGE_CHANCE = 0.5
 _LONGEST_COUNT = 10  # numbers
 

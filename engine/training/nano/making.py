@@ -208,7 +208,7 @@ class _Making:
         options = DataOptions(
             answer_voices={lang: voice.name for lang, voice in ANSWER_VOICE.items()},
             subject_weights={
-                (lang, subject): weight
+                (lang, subject): weight * self._recipe.emphasis.get(subject, 1.0)
                 for lang in LANGUAGES
                 for subject, weight in subjects(lang).items()
             },

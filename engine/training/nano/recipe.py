@@ -58,6 +58,12 @@ _LANGUAGES: Mapping[str, float] = MappingProxyType({"en": 2.0, "zh": 1.0})
 """English has far more different syllables, and recorded speakers: it is harder to hear."""
 
 
+_EMPHASIS: Mapping[str, float] = MappingProxyType(
+    {"calendar": 2.0, "counting": 2.0, "opposites": 2.0, "talk": 1.6, "spelling": 1.6}
+)
+"""How much more often than their clips subjects are trained that are learnt late."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """Everything that is decided before nano is made; ``clips`` None takes the clips as found."""
@@ -72,6 +78,7 @@ class Recipe:
     tokenizer_batches: BatchSettings = field(default_factory=BatchSettings)
     n_text: int = 1200
     language_weights: Mapping[str, float] = field(default_factory=lambda: _LANGUAGES)
+    emphasis: Mapping[str, float] = field(default_factory=lambda: _EMPHASIS)  # by subject
     workers: int = 2
 
 
@@ -80,12 +87,12 @@ _LANGUAGE: Mapping[Task, float] = MappingProxyType({Task.TEXT: 1.0})
 
 _EVERYTHING: Mapping[Task, float] = MappingProxyType(
     {
-        Task.ASR: 2.4,
-        Task.TTS: 0.5,
-        Task.SPOKEN_QA: 1.3,
-        Task.SPOKEN_TEXT: 1.6,
-        Task.TEXT_QA: 0.6,
-        Task.TEXT: 4.0,  # short ones
+        Task.ASR: 2.0,
+        Task.TTS: 1.0,
+        Task.SPOKEN_QA: 1.8,
+        Task.SPOKEN_TEXT: 1.2,
+        Task.TEXT_QA: 0.8,
+        Task.TEXT: 3.0,  # short ones
     }
 )
 """Questions are in every stage, for what nano knows is small and easily lost.
@@ -114,8 +121,8 @@ def nano_stages(minutes: tuple[float, float, float, float, float]) -> tuple[Stag
     own = (
         replace(from_nothing, number=0, name="language", mixture=_LANGUAGE),
         replace(from_nothing, mixture=_EVERYTHING, listening_weight=1.0),
-        replace(STAGES[1], lr=1e-3, muon_lr_scale=2.0, mixture=_SPOKEN),
-        replace(STAGES[2], lr=1e-3, muon_lr_scale=2.0, mixture=_SPOKEN),
+        replace(STAGES[1], lr=1e-3, muon_lr_scale=2.0, mixture=_SPOKEN, text_weight=_TEXT_WEIGHT),
+        replace(STAGES[2], lr=1e-3, muon_lr_scale=2.0, mixture=_SPOKEN, text_weight=_TEXT_WEIGHT),
         replace(
             STAGES[3],
             lr=3e-4,

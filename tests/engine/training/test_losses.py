@@ -96,7 +96,7 @@ def test_text_weight_counts_text_tokens_more_and_audio_tokens_as_before() -> Non
     audio = vocabulary.audio_0
     texts = Sample(tuple(range(1, 9)), tuple(range(1, 9)), Task.TEXT)
     sounds = Sample(tuple(range(audio, audio + 8)), tuple(range(audio, audio + 8)), Task.TEXT)
-    model, weighted = _model(), Objective(0, with_stp=True, detach=False, text_weight=3.0)
+    model, weighted = _model(), Objective(2, with_stp=True, detach=False, text_weight=3.0)
     for sample, factor in ((texts, 3.0), (sounds, 1.0)):
         batch = pad([sample], 0)
         plain = speech_losses(model, batch, replace(weighted, text_weight=1.0), None)
