@@ -447,7 +447,7 @@ def _full_memory_told(what: str) -> Iterator[None]:
         advice = "close other programs, or choose a smaller model"
         if is_gpu:
             advice = (
-                "close other programs that use the GPU, choose a smaller precision or model, "
+                "close other programs that use the GPU, choose a smaller model or precision, "
                 "or use the cpu"
             )
         traceback.clear_frames(error.__traceback__)  # they hold on to what was computed

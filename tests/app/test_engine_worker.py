@@ -388,7 +388,7 @@ def test_a_model_that_does_not_fit_is_told_with_advice_and_the_one_before_comes_
     def fail(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr("engine.loading.load_weights", fail)
+    monkeypatch.setattr("engine.loading.opened_weights", fail)
     with running(load=load) as harness:
         harness.load()
         harness.worker.post(LoadModel("large"))

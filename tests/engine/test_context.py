@@ -183,6 +183,6 @@ def test_a_model_that_does_not_fit_says_so(
     def fail(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr("engine.loading.load_weights", lambda *_, **__: fail())
+    monkeypatch.setattr("engine.loading.opened_weights", lambda *_, **__: fail())
     with pytest.raises(OutOfMemory, match="does not fit"):
         SpeechEngine.load(tiny_model, device="cpu")
