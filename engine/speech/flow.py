@@ -70,13 +70,13 @@ class FlowConfig:
     def nano(cls) -> "FlowConfig":
         """The built-in model's sizes."""
         return cls(
-            input_size=128,
+            input_size=192,
             spk_embed_dim=1,
             vocab_size=1024,
             encoder=FlowEncoderConfig(
-                128, attention_heads=4, linear_units=256, num_blocks=2, block_size=8
+                192, attention_heads=4, linear_units=512, num_blocks=3, block_size=8
             ),
-            cfm=FlowMatchingConfig(inference_cfg_rate=0.0, n_timesteps=4, temperature=0.7),
+            cfm=FlowMatchingConfig(inference_cfg_rate=0.0, n_timesteps=4, temperature=0.3),
             estimator=FlowEstimatorConfig(
                 channels=(64, 64), attention_head_dim=32, n_blocks=1, num_mid_blocks=2, num_heads=2
             ),

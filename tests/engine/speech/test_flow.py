@@ -94,7 +94,7 @@ def test_configs_survive_json_and_unknown_settings_are_errors() -> None:
 
 def test_nano_is_small() -> None:
     n_weights = sum(p.numel() for p in FlowDecoder(FlowConfig.nano()).parameters())
-    assert n_weights < 1_500_000
+    assert n_weights < 2_400_000  # all of nano has to stay below 32 MiB
     assert FlowMatchingConfig().n_timesteps == 10  # the released setting stays the default
 
 
